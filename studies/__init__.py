@@ -1,0 +1,1 @@
+"""The questions: one function a study, see ``hrsnn list``."""
