@@ -26,7 +26,7 @@ LEVELS = {
     **dict.fromkeys(["models"], 2),
     **dict.fromkeys(["encoders", "build", "backends", "engine", "optimize"], 3),
     **dict.fromkeys(["classifier", "multimodal", "reservoir", "readout", "checkpoint"], 4),
-    **dict.fromkeys(["plots", "study", "report", "cli"], 5),
+    **dict.fromkeys(["plots", "settings", "store", "provenance", "report", "run", "study", "cli"], 5),
     **dict.fromkeys(["studies"], 6),
 }
 # Modules that see less than their level would allow: the hrsnn modules that each may import.
