@@ -67,7 +67,8 @@ def caltech101(
         (the median of the image's border), stretched to 0..255, so that objects are bright on a dark
         background as in MNIST, whatever their polarity. "orientations": strength of edges in four
         directions at 14x14 places, as four quadrants of the 28x28 image. "object" and "orientations" are
-        our choice, not the source's.
+        our choice, not the source's; for them the image is first made square by background on two sides,
+        while the source stretches it.
     oversample : int, optional
         Training images of each category after copying (each image the same number of times, up to one);
         a category with more is cut to that number. None: no copies.
@@ -107,7 +108,7 @@ def caltech101(
     if not 0 <= shift < _SIZE // 2:
         raise ValueError(f"shift must be 0 to {_SIZE // 2 - 1} pixels, got {shift!r}.")
     path = locate(_NAMES, folder, title=_TITLE, subset="caltech101", urls=[_URL], known_hash=_HASH)
-    images, y = _distinct(*_load(path))
+    images, y = _distinct(*_load(path, square=view != "grey"))
     rng_split, rng_train, rng_test, rng_shift = np.random.default_rng(seed).spawn(4)
     train, test = _split(y, rng_split)
     train, test = _copies(train, y, oversample, rng_train), _copies(test, y, oversample_test, rng_test)
@@ -121,13 +122,13 @@ def caltech101(
     return X_train, X[test], y[train], y[test]
 
 
-def _load(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def _load(path: Path, square: bool) -> tuple[np.ndarray, np.ndarray]:
     boxes = _boxes(path)
     images, y = [], []
     for category, name, raw in sorted(_files(path, _IMAGES_TAR)):
         if not (name.startswith("image_") and name.endswith(".jpg")):
             continue
-        images.append(_prepare(raw, boxes.get((category, name)), f"{path}: {category}/{name}"))
+        images.append(_prepare(raw, boxes.get((category, name)), square, f"{path}: {category}/{name}"))
         y.append(CALTECH_CATEGORIES.index(category))
     missing = [c for k, c in enumerate(CALTECH_CATEGORIES) if y.count(k) < 2]
     if missing:
@@ -216,8 +217,8 @@ def _mat_boxes(path: Path) -> dict[tuple[str, str], Box]:
     return boxes
 
 
-def _prepare(raw: bytes, box: Box | None, who: str) -> np.ndarray:
-    """Crop, grey, blur, resize: the source's order."""
+def _prepare(raw: bytes, box: Box | None, square: bool, who: str) -> np.ndarray:
+    """Crop, grey, blur, resize: the source's order; `square` keeps the aspect ratio."""
     from PIL import Image
 
     try:
@@ -230,6 +231,9 @@ def _prepare(raw: bytes, box: Box | None, who: str) -> np.ndarray:
             raise ValueError(f"{who}: the box {box} lies outside the image of {image.width} x {image.height} pixels.")
         image = image.crop((x0, y0, x1, y1))
     blurred = ndimage.convolve(np.asarray(image, dtype=np.float32), _BLUR, mode="nearest")
+    if square:
+        gaps = [max(blurred.shape) - n for n in blurred.shape]
+        blurred = np.pad(blurred, [(g // 2, g - g // 2) for g in gaps], constant_values=_background(blurred))
     small = Image.fromarray(blurred).resize((_SIZE, _SIZE), Image.Resampling.BILINEAR)
     return _to_uint8(np.asarray(small))
 
@@ -274,9 +278,12 @@ def _stretch(values: np.ndarray) -> np.ndarray:
     return np.clip(values / max(float(np.percentile(values, 99)), 1.0), 0, 1)
 
 
+def _background(image: np.ndarray) -> float:
+    return float(np.median(np.concatenate([image[0], image[-1], image[1:-1, 0], image[1:-1, -1]])))
+
+
 def _object(image: np.ndarray) -> np.ndarray:
-    border = np.concatenate([image[0], image[-1], image[1:-1, 0], image[1:-1, -1]])
-    return _to_uint8(255 * _stretch(np.abs(image - np.median(border))))
+    return _to_uint8(255 * _stretch(np.abs(image - _background(image))))
 
 
 def _orientations(image: np.ndarray) -> np.ndarray:

@@ -202,19 +202,30 @@ def test_blur_is_the_binomial_kernel():
     image[10, 12] = 160
     expected = np.zeros((28, 28))
     expected[9:12, 11:14] = [[10, 20, 10], [20, 40, 20], [10, 20, 10]]
-    assert_array_equal(caltech._prepare(encode(image, "png"), None, "a"), expected)
+    assert_array_equal(caltech._prepare(encode(image, "png"), None, False, "a"), expected)
 
 
 def test_resizing_averages_over_the_pixels_it_merges():
     """A fine chequerboard becomes an even grey instead of a pattern of its own."""
     board = (np.indices((280, 280)).sum(0) % 2 * 255).astype(np.uint8)
-    assert_allclose(caltech._prepare(encode(board, "png"), None, "a"), 127.5, atol=1)
+    assert_allclose(caltech._prepare(encode(board, "png"), None, False, "a"), 127.5, atol=1)
+
+
+def test_square_keeps_the_aspect_ratio_on_background():
+    image = np.full((56, 112), 40, np.uint8)
+    image[16:40, 28:84] = 240
+    seen = caltech._prepare(encode(image, "png"), None, True, "a")
+    assert_array_equal(np.flatnonzero((seen > 140).any(1)), np.arange(11, 17))  # rows 44 to 68 of 112
+    assert_array_equal(np.flatnonzero((seen > 140).any(0)), np.arange(7, 21))
+    assert_array_equal(seen[:9], 40)
+    stretched = caltech._prepare(encode(image, "png"), None, False, "a")
+    assert_array_equal(np.flatnonzero((stretched > 140).any(1)), np.arange(8, 20))
 
 
 def test_colour_is_turned_into_luminance():
     red = np.zeros((40, 40, 3), np.uint8)
     red[..., 0] = 200
-    assert_array_equal(caltech._prepare(encode(red, "png"), None, "a"), round(0.299 * 200))  # ITU-R 601
+    assert_array_equal(caltech._prepare(encode(red, "png"), None, False, "a"), round(0.299 * 200))  # ITU-R 601
 
 
 @pytest.mark.parametrize("view", ["object", "orientations"])
