@@ -1,0 +1,70 @@
+"""The generated pages tell what the code holds."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+import hrsnn.models
+from hrsnn import settings
+from hrsnn.models import LIF
+from hrsnn.study import list_studies
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+
+@pytest.fixture(scope="module")
+def generate():
+    spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", hrsnn.models.__all__)
+def test_models_page_shows_equations_and_parameters(generate, name):
+    model = getattr(hrsnn.models, name)
+    section = generate.models_page().split(f"\n### {name}\n")[1].split("\n### ")[0]
+    assert str(model()).partition("\nparameters:")[0] in section
+    for parameter, value in model.defaults.items():
+        assert f"| `{parameter}` | {settings.write(value)} | " in section
+
+
+@pytest.mark.parametrize("name", hrsnn.models.__all__)
+def test_every_parameter_of_a_model_has_its_meaning_beside_it(generate, name):
+    model = getattr(hrsnn.models, name)
+    meanings = generate.meanings(model)
+    assert [parameter for parameter in model.defaults if not meanings.get(parameter)] == []
+
+
+def test_meaning_comes_from_the_nearest_class(generate, tmp_path):
+    (tmp_path / "variant.py").write_text(
+        "from brian2 import ms\nfrom hrsnn.models import LIF\n\n"
+        'class Slow(LIF):\n    """Slow."""\n\n    defaults = {**LIF.defaults, "tau_m": 90 * ms}  # all\n'
+        'class Slower(Slow):\n    """Slower."""\n\n    defaults = {\n        "tau_m": 9 * ms,  # slow membrane\n    }\n'
+    )
+    spec = importlib.util.spec_from_file_location("variant", tmp_path / "variant.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["variant"] = module
+    spec.loader.exec_module(module)
+    assert generate.meanings(LIF)["tau_m"] == "membrane time constant"
+    assert generate.meanings(module.Slower)["tau_m"] == "slow membrane"
+    assert generate.meanings(module.Slower)["t_ref"] == "refractory period"
+
+
+def test_studies_page_shows_every_setting(generate):
+    page = generate.studies_page()
+    for name, study in list_studies().items():
+        assert f"## {name}\n" in page
+        for setting, value in study.defaults.items():
+            assert f"| `{setting}` | {settings.write(value)} | " in page
+
+
+def test_pages_are_written_only_if_they_changed(generate, tmp_path):
+    generate.pages(tmp_path)
+    first = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert sorted(path.name for path in first) == ["functions.md", "models.md", "studies.md"]
+    generate.pages(tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == first
+    assert "autofunction:: hrsnn.plots.raster" in (tmp_path / "functions.md").read_text()
