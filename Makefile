@@ -1,0 +1,45 @@
+# Everything runs in a virtual environment of its own: make demo PYTHON=python3.12 VENV=/tmp/env
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help demo test lint docs bench clean
+
+help:
+	@echo "make demo    install, train on handwritten digits, and write a report with figures"
+	@echo "make test    run all tests (ARGS='-k pruning' for some)"
+	@echo "make lint    check style and types"
+	@echo "make docs    build the documentation in docs/_build/html"
+	@echo "make bench   measure milliseconds an image"
+	@echo "make clean   remove what these make (runs/ stays)"
+
+demo: $(VENV)/.installed
+	$(BIN)/hrsnn run mnist_stdp --quick
+
+test: $(VENV)/.installed-dev
+	HRSNN_CACHE="$${HRSNN_CACHE:-$(CURDIR)/.cache}" $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy hrsnn
+
+docs: $(VENV)/.installed-dev
+	$(BIN)/python -W ignore -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+bench: $(VENV)/.installed
+	$(BIN)/hrsnn run speed $(ARGS)
+
+clean:
+	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build docs/_build hrsnn.egg-info
+
+$(VENV)/.installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) -e ".[dev]"
+	@touch $@
