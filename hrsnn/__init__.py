@@ -14,8 +14,15 @@ _checkout = Path(__file__).resolve().parent.parent
 if (_checkout / "setup.cfg").is_file() and (_checkout / "models").is_dir():
     __path__.append(str(_checkout))
 
-_HOME: dict[str, str] = {}
-_MODULES = ("plots",)
+# Public names and the modules that define them.
+_HOME = {
+    **dict.fromkeys(["Gamma", "LogNormal", "Normal", "Uniform"], "distributions"),
+    **dict.fromkeys(["LatencyEncoder", "PoissonEncoder", "PopulationEncoder"], "encoders"),
+    **dict.fromkeys(["BackendUnavailable", "use_backend"], "backends"),
+    "STDPClassifier": "classifier",
+    "STDPPruning": "pruning",
+}
+_MODULES = ("datasets", "models", "optimize", "plots", "pruning")
 
 __all__ = ["__version__", *_HOME, *_MODULES]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from inspect import getdoc
 from pathlib import Path
 
-from hrsnn import __version__, provenance, settings
+from hrsnn import __version__, backends, provenance, settings
 from hrsnn.run import DONE, Run, find_run, list_runs
 from hrsnn.study import Study, find_study, list_studies
 
@@ -133,7 +133,16 @@ def _resume(arguments: argparse.Namespace, rest: Sequence[str]) -> None:
 def _doctor(arguments: argparse.Namespace, rest: Sequence[str]) -> None:
     machine = {name: str(value) for name, value in provenance.machine().items() if value}
     nvcc = shutil.which("nvcc") or "not on PATH"
-    _print_rows([*provenance.versions().items(), *machine.items(), ("nvcc", nvcc)])
+    works = [(f"backend {name}", _state(name)) for name in backends.BACKENDS]
+    _print_rows([*provenance.versions().items(), *machine.items(), ("nvcc", nvcc), *works])
+
+
+def _state(backend: str) -> str:
+    try:
+        backends.resolve(backend)
+    except backends.BackendUnavailable as error:
+        return " ".join(str(error).split())
+    return "works"
 
 
 def _print_help(study: Study, name: str) -> None:
