@@ -20,7 +20,7 @@ table { border-collapse: collapse; margin: .6rem 0; } th, td { text-align: left;
 th { font-weight: 600; } tr + tr td, tr + tr th { border-top: 1px solid #eee; }
 td { font-variant-numeric: tabular-nums; } .changed td { font-weight: 600; }
 figure { margin: 1.2rem 0; } img { max-width: 100%; } figcaption, .note { color: #555; font-size: .9rem; }
-pre { background: #f6f6f6; padding: .7rem 1rem; overflow-x: auto; font-size: .85rem; }
+pre { background: #f6f6f6; padding: .7rem 1rem; white-space: pre-wrap; font-size: .85rem; }
 """
 
 

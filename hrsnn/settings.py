@@ -56,8 +56,12 @@ def write(value: Any) -> str:
     best, base = value.get_best_unit(), get_unit(value.dim)
     units = {name: _UNITS[name] for name in _SHORT if have_same_dimensions(_UNITS[name], value)}
     units |= {str(best): best, repr(best).removeprefix("1. * "): best, repr(base).removeprefix("1. * "): base}
-    texts = [f"{float(value / unit):.{digits}g} {name}" for digits in (15, 17) for name, unit in units.items()]
-    return min((text for text in texts if _equal(text, value)), key=len, default=texts[-1])
+    for digits in (6, 15, 17):
+        texts = [f"{float(value / unit):.{digits}g} {name}" for name, unit in units.items()]
+        exact = [text for text in texts if _equal(text, value)]
+        if exact:
+            return min(exact, key=lambda text: (not 1 <= abs(float(text.split()[0])) < 1000, len(text)))
+    return texts[-1]
 
 
 def plain(value: Any) -> Any:

@@ -94,6 +94,8 @@ def test_none_is_a_value_where_it_is_allowed():
         (350 * ms, "350 ms"),
         (0.35 * second, "0.35 s"),
         (2 * second, "2 s"),
+        (0.1 * second, "100 ms"),
+        (0 * mV, "0 mV"),
         (63.75 * Hz, "63.75 Hz"),
         (10 * kHz, "10 kHz"),
         (20 * usecond, "20 us"),
