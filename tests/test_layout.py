@@ -25,7 +25,7 @@ LEVELS = {
     **dict.fromkeys(["functions", "spec", "pruning"], 1),
     **dict.fromkeys(["models"], 2),
     **dict.fromkeys(["kernel", "encoders", "build", "backends", "engine", "optimize"], 3),
-    **dict.fromkeys(["checkpoint", "readout", "presenter", "classifier", "multimodal", "reservoir"], 4),
+    **dict.fromkeys(["checkpoint", "readout", "presenter", "competition", "classifier", "multimodal", "reservoir"], 4),
     **dict.fromkeys(["plots", "settings", "store", "provenance", "report", "run", "study", "cli"], 5),
     **dict.fromkeys(["studies"], 6),
 }

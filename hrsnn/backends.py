@@ -1,0 +1,151 @@
+"""Back ends: where a network runs, and what that needs on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+__all__ = [
+    "BACKENDS",
+    "BackendUnavailable",
+    "build_environment",
+    "cache_folder",
+    "compile_flags",
+    "compiler",
+    "resolve",
+    "use_backend",
+]
+
+#: ``runtime`` runs inside Python (Brian2's NumPy or Cython target), ``cpp`` as a compiled C++ program.
+BACKENDS = ("runtime", "cpp", "cuda")
+
+FAST_FLAGS = ("-ffast-math", "-fno-finite-math-only")
+_HEADERS = "algorithm assert.h climits cmath cstdint cstring ctime fstream iostream map queue random set string vector"
+
+_default = "auto"
+
+
+class BackendUnavailable(RuntimeError):
+    """A back end cannot run here; the message says what is missing and what to install."""
+
+
+def use_backend(name: str) -> None:
+    """Choose the back end of every network that does not name its own.
+
+    Parameters
+    ----------
+    name : {"auto", "runtime", "cpp", "cuda"}
+        ``auto`` takes ``cpp`` where a C++ compiler is found, else ``runtime``.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+    BackendUnavailable
+        If the back end cannot run here.
+    """
+    global _default
+    resolve(name)
+    _default = name
+
+
+def resolve(name: str | None = None) -> str:
+    """Return the back end that ``name`` stands for here: "runtime", "cpp" or "cuda".
+
+    Parameters
+    ----------
+    name : {"auto", "runtime", "cpp", "cuda"}, optional
+        The choice of ``use_backend`` if None.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+    BackendUnavailable
+        If the back end was asked for by name and cannot run here.
+    """
+    name = _default if name is None else name
+    if name not in ("auto", *BACKENDS):
+        raise ValueError(f"backend must be 'auto' or one of {', '.join(map(repr, BACKENDS))}, got {name!r}.")
+    if name == "auto":
+        try:
+            compiler()
+        except BackendUnavailable:
+            return "runtime"
+        return "cpp"
+    if name == "cpp":
+        compiler()
+    if name == "cuda":
+        raise BackendUnavailable("Backend 'cuda' is not built yet in this version. Use backend='cpp'.")
+    return name
+
+
+@cache
+def _version(path: str) -> str:
+    done = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BackendUnavailable(f"The C++ compiler {path} does not run: {done.stderr.strip() or done.returncode}.")
+    return done.stdout.splitlines()[0]
+
+
+def compiler() -> tuple[str, str]:
+    """Return the path and the version line of the C++ compiler: ``CXX`` if set, else ``g++``.
+
+    Raises
+    ------
+    BackendUnavailable
+        If there is none, or no ``make``.
+    """
+    name = os.environ.get("CXX", "g++")
+    path = shutil.which(name)
+    if path is None:
+        raise BackendUnavailable(
+            f"Backend 'cpp' needs a C++ compiler, and {name!r} is not on the PATH. "
+            "Install g++ (Debian: apt install g++ make), set CXX, or use backend='runtime'."
+        )
+    if shutil.which("make") is None:
+        raise BackendUnavailable("Backend 'cpp' needs make (Debian: apt install make), or use backend='runtime'.")
+    return path, _version(path)
+
+
+def compile_flags() -> tuple[str, ...]:
+    """Return the compiler flags. ``HRSNN_STRICT=1`` leaves out all that departs from IEEE arithmetic."""
+    strict = os.environ.get("HRSNN_STRICT", "0") not in ("", "0")
+    wide = ("-mprefer-vector-width=512",) if platform.machine() in ("x86_64", "AMD64") else ()
+    return ("-O3", "-march=native", *wide, "-std=c++17", "-w", *(() if strict else FAST_FLAGS))
+
+
+def build_environment() -> str:
+    """Return all that decides, beside its source, how a program is compiled: part of the key of the binary cache."""
+    path, version = compiler()
+    return "\n".join([path, version, *compile_flags(), platform.machine(), platform.node()])
+
+
+def cache_folder() -> Path:
+    """Return the folder of compiled programs: ``HRSNN_CACHE``, else ``$XDG_CACHE_HOME/hrsnn``, ``~/.cache/hrsnn``."""
+    if folder := os.environ.get("HRSNN_CACHE"):
+        return Path(folder)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hrsnn"
+
+
+def precompiled_header() -> Path:
+    """Return the path of the standard library's precompiled header, compiled once for each compiler and flags.
+
+    It halves the time to build a program. The path is what ``-include`` takes.
+    """
+    path, _ = compiler()
+    key = hashlib.sha256((build_environment() + _HEADERS).encode()).hexdigest()[:16]
+    header = cache_folder() / "headers" / key / "standard.h"
+    binary = header.with_suffix(".h.gch")
+    if not binary.exists():
+        header.parent.mkdir(parents=True, exist_ok=True)
+        header.write_text("".join(f"#include <{name}>\n" for name in _HEADERS.split()))
+        partial = binary.with_name(f"{os.getpid()}.gch")
+        subprocess.run([path, *compile_flags(), "-x", "c++-header", str(header), "-o", str(partial)], check=True)
+        os.replace(partial, binary)
+    return header

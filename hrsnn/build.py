@@ -1,0 +1,367 @@
+"""Networks assembled from models: the STDP classifier's, as a blueprint for the engine."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import networkx as nx
+import numpy as np
+from brian2 import (
+    Clock,
+    Equations,
+    Network,
+    NeuronGroup,
+    Quantity,
+    SpikeMonitor,
+    Synapses,
+    TimedArray,
+    linked_var,
+    second,
+)
+
+from hrsnn import kernel
+from hrsnn.encoders import Encoding
+from hrsnn.engine import Blueprint
+from hrsnn.functions import FUNCTIONS, NEVER
+from hrsnn.spec import NeuronModel, SynapseModel
+
+__all__ = ["PresentationNetwork"]
+
+G_EXC = 10.4  # weight of the one-to-one synapses onto the inhibitory layer (Diehl & Cook)
+
+
+@dataclass(frozen=True)
+class PresentationNetwork:
+    """Inputs, plastic synapses and competing neurons, to which samples are presented one after another.
+
+    A presentation lasts ``n_on`` steps with input and ``n_rest`` without. A sample that draws fewer than
+    ``min_spikes`` spikes is shown again, ``intensity`` higher by half of the first each time, at most
+    ``max_retries`` times. The run ends after the last sample, on the boundary of a presentation, so that the
+    state of the network at the end of a block is its state at the start of the next.
+
+    Parameters
+    ----------
+    n_input, n_neurons : int
+        Sizes of the two layers.
+    neuron, synapse : NeuronModel, SynapseModel
+        Models of the competing neurons and of their plastic inputs.
+    encoding : Encoding
+        Brian2 expressions of the inputs' spikes (see ``hrsnn.encoders``).
+    n_on, n_rest : int
+        Steps of a presentation with and without input.
+    dt : Quantity (second)
+        Time step.
+    batch_size : int
+        Most samples in a run.
+    inhibition : bool
+        Whether a spike inhibits all other neurons, one step later.
+    min_spikes, max_retries : int
+        When and how often a sample is shown again.
+    connections : (array of int, array of int), optional
+        Pre and post indices of the synapses; all to all if None.
+    dense : bool
+        Whether the plastic synapses run in the dense kernel (C++ only) or as declared Synapses.
+    inhibitory : NeuronModel, optional
+        Simulate the inhibition by an explicit layer of such neurons: same result, slower.
+    """
+
+    n_input: int
+    n_neurons: int
+    neuron: NeuronModel
+    synapse: SynapseModel
+    encoding: Encoding
+    n_on: int
+    n_rest: int
+    dt: Quantity
+    batch_size: int
+    inhibition: bool = True
+    min_spikes: int = 5
+    max_retries: int = 5
+    connections: tuple[np.ndarray, np.ndarray] | None = field(default=None, repr=False, compare=False)
+    dense: bool = False
+    inhibitory: NeuronModel | None = None
+
+    def __post_init__(self) -> None:
+        for name, low in (("n_neurons", 1), ("batch_size", 1), ("min_spikes", 0), ("max_retries", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, (int, np.integer)) or value < low:
+                raise ValueError(f"{name} must be an integer of at least {low}, got {value!r}.")
+        if set(Equations(self.synapse.equations).names) != {"w"}:
+            raise ValueError(
+                f"Only the weight w of a plastic input synapse is carried from batch to batch, and "
+                f"{type(self.synapse).__name__} has further variables. Use PowerLawSTDP."
+            )
+
+    @property
+    def n_total(self) -> int:
+        """Steps of a presentation."""
+        return self.n_on + self.n_rest
+
+    @property
+    def n_synapses(self) -> int:
+        """Number of plastic synapses."""
+        return self.n_input * self.n_neurons if self.connections is None else len(self.connections[0])
+
+    def indices(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the input and the neuron of every plastic synapse."""
+        if self.connections is not None:
+            return self.connections
+        i, j = np.divmod(np.arange(self.n_synapses), self.n_neurons)
+        return i, j
+
+    def matrix(self, weights: np.ndarray) -> np.ndarray:
+        """Return weights as an array of shape (n_input, n_neurons), zero where there is no synapse."""
+        matrix = np.zeros((self.n_input, self.n_neurons))
+        matrix[self.indices()] = weights
+        return matrix
+
+    def graph(self, weights: np.ndarray) -> nx.DiGraph:
+        """Return positive weights as a graph: inputs are nodes 0 .. n_input - 1, neurons follow."""
+        graph = nx.DiGraph()
+        graph.add_nodes_from(range(self.n_input), layer="input")
+        graph.add_nodes_from(range(self.n_input, self.n_input + self.n_neurons), layer="exc")
+        i, j = (index[weights > 0] for index in self.indices())
+        edges = zip(i.tolist(), (self.n_input + j).tolist(), weights[weights > 0].tolist(), strict=True)
+        graph.add_weighted_edges_from(edges)
+        return graph
+
+    def blueprint(self) -> Blueprint:
+        """Return what the engine builds."""
+        models = [model.code() for model in (self.neuron, self.synapse, self.inhibitory) if model is not None]
+        wiring = b"" if self.connections is None else b"".join(np.asarray(a, "i4").tobytes() for a in self.connections)
+        settings = (
+            self.n_input, self.n_neurons, self.encoding, self.n_on, self.n_rest, self.dt, self.batch_size,
+            self.inhibition, self.max_retries, self.dense, hashlib.sha256(wiring).hexdigest(),
+        )  # fmt: skip
+        return Blueprint(
+            build=self.build,
+            duration=self.batch_size * (1 + self.max_retries) * self.n_total * self.dt,
+            signature="\n".join([*models, *map(repr, settings)]),
+            sizes={"input_to_exc.w": self.n_synapses},
+        )
+
+    def build(self) -> Network:
+        """Return the Brian2 network, with objects ``input``, ``exc``, ``control``, ``input_to_exc``, ``spikes``."""
+        presentation = Clock(self.n_total * self.dt, name="presentation")
+        control = self._control()
+        inputs = self._input(control, presentation)
+        exc = self.neuron.build(
+            self.n_neurons,
+            name="exc",
+            dt=self.dt,
+            rng=np.random.default_rng(0),
+            extra="""
+            learning : integer (shared, constant)
+            w_total : 1 (shared, constant)
+            w_sum : 1
+            changed : 1
+            renormalise : 1
+            spiked : 1""",
+            extra_reset="changed = 1\nspiked = 1",
+            events={} if self.dense else {"renormalise": "renormalise > 0.5"},
+        )
+        exc.learning = 1
+        exc.changed = 1
+        exc.run_regularly(self._fresh_presentation(), clock=presentation, when="before_groups", order=-2)
+        objects = [control, inputs, exc, SpikeMonitor(exc, name="spikes")]
+        objects += (
+            self._dense(control, inputs, exc, presentation) if self.dense else self._declared(inputs, exc, presentation)
+        )
+        objects += self._inhibition(control, exc)
+        return Network(*objects)
+
+    def _control(self) -> NeuronGroup:
+        control = NeuronGroup(
+            1,
+            """
+            sample : integer
+            n_samples : integer
+            retries : integer
+            step : integer
+            n_presentations : integer
+            n_spikes : integer
+            n_recent : integer
+            intensity : 1
+            finished : integer
+            again : integer
+            result : integer
+            learning : integer (shared, constant)
+            g_inh : 1 (shared, constant)
+            min_spikes : integer (shared, constant)""",
+            threshold="n_recent > 0",
+            reset="n_recent = 0",
+            namespace={**FUNCTIONS, "n_total": self.n_total, "max_retries": self.max_retries},
+            dt=self.dt,
+            name="control",
+        )
+        control.intensity = 1
+        control.learning = 1
+        control.min_spikes = self.min_spikes
+        control.run_regularly(
+            """
+            step += 1
+            finished = int(step >= n_total)
+            again = finished*int(n_spikes < min_spikes)*int(retries < max_retries)
+            retries = (1 - finished)*retries + again*(retries + 1)
+            sample += finished*(1 - again)
+            intensity = (1 - finished)*intensity + finished*(1 + 0.5*retries)
+            n_presentations += finished
+            n_spikes = (1 - finished)*n_spikes
+            n_recent = (1 - finished*(1 - learning))*n_recent
+            step = (1 - finished)*step
+            result = stop_if(int(sample >= n_samples))""",
+            dt=self.dt,
+            when="end",
+        )
+        return control
+
+    def _input(self, control: NeuronGroup, presentation: Clock) -> NeuronGroup:
+        samples = TimedArray(np.zeros((self.batch_size, self.n_input)), dt=1 * second, name="samples")
+        next_step = re.sub(r"\bstep\b", "t_in_timesteps", self.encoding.next_step)
+        firing = dict(
+            threshold="next_step == t_in_timesteps",
+            reset=f"""
+            next_step = {next_step}
+            next_step = int(next_step < end_step)*next_step + int(next_step >= end_step)*never
+            draw += 1
+            last_step = t_in_timesteps""",
+        )
+        inputs = NeuronGroup(
+            self.n_input,
+            """
+            drive : 1
+            next_step : integer
+            last_step : integer
+            draw : integer
+            seed_ : integer (shared, constant)
+            learning : integer (shared, constant)
+            end_step : integer (shared)
+            start_step : integer (shared)
+            t_last = last_step*dt : second
+            sample : integer (linked)
+            intensity : 1 (linked)""",
+            **({} if self.dense else firing),
+            namespace={
+                **FUNCTIONS,
+                "samples": samples,
+                "n_on": self.n_on,
+                "n_total": self.n_total,
+                "step_width": float(self.dt),
+                "never": NEVER,
+            },
+            dt=self.dt,
+            name="input",
+        )
+        inputs.sample = linked_var(control, "sample")
+        inputs.intensity = linked_var(control, "intensity")
+        inputs.learning = 1
+        inputs.last_step = -NEVER
+        inputs.next_step = -NEVER
+        inputs.run_regularly(
+            f"""
+            start_step = int(t/second/step_width + 0.5)
+            end_step = start_step + n_on
+            draw = draw*learning
+            drive = {self.encoding.drive}
+            next_step = {self.encoding.first_step}
+            next_step = int(next_step < end_step)*next_step + int(next_step >= end_step)*never
+            draw += 1""",
+            clock=presentation,
+            when="before_groups",
+            order=-2,
+        )
+        return inputs
+
+    def _fresh_presentation(self) -> str:
+        """Mark the columns to normalise; at inference put the neurons to rest, so that each sample stands alone."""
+        lines = ["renormalise = changed*learning", "changed = 0", "w_sum = 0", "spiked = spiked*learning"]
+        for variable, rest in self.neuron.rest.items():
+            lines.append(f"{variable} = {variable}*learning + ({rest})*(1 - learning)")
+        if self.neuron.refractory:
+            lines.append("refractory_left = refractory_left*learning")
+        return "\n".join(lines)
+
+    def _declared(self, inputs: NeuronGroup, exc: NeuronGroup, presentation: Clock) -> list[Any]:
+        """Plastic synapses as Brian2 Synapses; two more pathways normalise the columns that changed."""
+        synapses = self.synapse.build(
+            inputs,
+            exc,
+            variable="g_e",
+            name="input_to_exc",
+            dt=self.dt,
+            on_event={
+                "total": ("renormalise", "w_sum_post += w"),
+                "scale": ("renormalise", "w = w*w_total_post/clip(w_sum_post, 1e-12, inf)"),
+            },
+        )
+        self._connect(synapses)
+        synapses.post.order, synapses.pre.order = 0, 1
+        threshold = exc.thresholder["renormalise"]
+        for order, runner in enumerate((threshold, synapses.total, synapses.scale), start=-1):
+            runner._clock, runner.when, runner.order = presentation, "before_groups", order
+        return [synapses]
+
+    def _dense(self, control: NeuronGroup, inputs: NeuronGroup, exc: NeuronGroup, presentation: Clock) -> list[Any]:
+        """Plastic synapses as storage alone, and the two functions of the kernel that work on it."""
+        synapses = Synapses(inputs, exc, f"w : 1\n{self.synapse.declarations()}", dt=self.dt, name="input_to_exc")
+        self._connect(synapses)
+        step, normalise = kernel.projection_kernel(
+            self.synapse,
+            self.n_input,
+            self.n_neurons,
+            variable="g_e",
+            next_step=self.encoding.next_step,
+            dt=float(self.dt),
+        )
+        control.namespace.update(projection_step=step, normalise_weights=normalise)
+        control.run_regularly("result = projection_step(t_in_timesteps)", dt=self.dt, when="synapses", order=0)
+        control.run_regularly("result = normalise_weights(learning)", clock=presentation, when="before_groups")
+        return [synapses]
+
+    def _connect(self, synapses: Synapses) -> None:
+        if self.connections is None:
+            synapses.connect()
+        else:
+            synapses.connect(i=self.connections[0], j=self.connections[1])
+        self.synapse.initialise(synapses, self.n_synapses, np.random.default_rng(0))
+
+    def _inhibition(self, control: NeuronGroup, exc: NeuronGroup) -> list[Any]:
+        """Count the spikes, and inhibit: the sum over all neurons minus the neuron's own share, one step later."""
+        n = self.n_neurons
+        zeros, each = np.zeros(n, dtype=int), np.arange(n)
+        count = Synapses(
+            exc, control, on_pre="n_recent_post += 1\nn_spikes_post += 1", delay=0 * second, dt=self.dt, name="count"
+        )
+        count.connect(i=each, j=zeros)
+        count.pre.order = 3
+        reset = control.resetter["spike"]
+        reset.when, reset.order = "synapses", 2
+        if not self.inhibition:
+            return [count]
+        if self.inhibitory is not None:
+            return [count, *self._inhibitory_layer(exc, self.inhibitory)]
+        lateral = Synapses(
+            control,
+            exc,
+            on_pre="g_i_post += g_inh_pre*(n_recent_pre - spiked_post)\nspiked_post = 0",
+            delay=0 * second,
+            dt=self.dt,
+            name="lateral",
+        )
+        lateral.connect(i=zeros, j=each)
+        lateral.pre.order = 1
+        return [count, lateral]
+
+    def _inhibitory_layer(self, exc: NeuronGroup, inhibitory: NeuronModel) -> list[Any]:
+        inh = inhibitory.build(self.n_neurons, name="inh", dt=self.dt)
+        common = dict(delay=0 * second, dt=self.dt)
+        to_inh = Synapses(exc, inh, on_pre="g_e_post += g_exc", namespace={"g_exc": G_EXC}, name="exc_to_inh", **common)
+        to_inh.connect(j="i")
+        to_exc = Synapses(
+            inh, exc, "g_inh : 1 (shared, constant)", on_pre="g_i_post += g_inh", name="inh_to_exc", **common
+        )
+        to_exc.connect(condition="i != j")
+        return [inh, to_inh, to_exc]

@@ -1,0 +1,106 @@
+"""State on disk: arrays and settings in one HDF5 file, written in full or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+__all__ = ["fingerprint", "read", "resume", "write"]
+
+FORMAT = 1
+
+
+def write(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> None:
+    """Write arrays and settings; a kill at any moment leaves the old file or the new one.
+
+    Parameters
+    ----------
+    path : path
+        File to write, replaced if it exists.
+    arrays : mapping of str to array
+    settings : mapping of str to object
+        Anything that JSON holds.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written, for example because the disk is full; the old file stays.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with h5py.File(partial, "w") as file:
+            file.attrs["format"] = FORMAT
+            file.attrs["settings"] = json.dumps(dict(settings))
+            for name, array in arrays.items():
+                file.create_dataset(name, data=array)
+        with open(partial, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        raise OSError(
+            f"{path} could not be written ({error}). Free space on the disk or choose another folder; "
+            "the state saved before is still there."
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return the arrays and settings of a file that ``write`` made.
+
+    Parameters
+    ----------
+    path : path
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is damaged or was not written by ``write``.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {path}.")
+    try:
+        with h5py.File(path, "r") as file:
+            if file.attrs.get("format") != FORMAT:
+                raise ValueError(f"{path} was not written by this version of hrsnn.")
+            arrays = {name: dataset[...] for name, dataset in file.items()}
+            return arrays, json.loads(file.attrs["settings"])
+    except OSError as error:
+        raise ValueError(f"{path} is damaged or not an HDF5 file ({error}). Delete it and train again.") from error
+
+
+def fingerprint(settings: Any, X: np.ndarray) -> str:
+    """Return a hash of the settings (by their ``repr``) and samples that decide the result of a training."""
+    text = f"{settings!r} {X.shape} {X.dtype}"
+    return hashlib.sha256(text.encode() + np.ascontiguousarray(X).tobytes()).hexdigest()
+
+
+def resume(path: str | os.PathLike[str] | None, key: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+    """Return what a stopped training with this ``key`` wrote, or None if there is no file.
+
+    Raises
+    ------
+    ValueError
+        If the file belongs to another training.
+    """
+    if path is None or not Path(path).exists():
+        return None
+    arrays, settings = read(path)
+    if settings.get("key") != key:
+        raise ValueError(
+            f"{path} belongs to a training with other settings, samples or back end. "
+            "Delete it, or choose another checkpoint."
+        )
+    return arrays, settings

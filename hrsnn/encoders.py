@@ -1,0 +1,194 @@
+"""Encoders: numbers become spikes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from brian2 import Hz, Quantity, ms, second
+from brian2.units.fundamentalunits import fail_for_dimension_mismatch
+
+__all__ = ["Encoding", "LatencyEncoder", "PoissonEncoder", "PopulationEncoder", "unit_range"]
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How an input group turns a sample's values into spike times, as Brian2 expressions.
+
+    ``drive`` is evaluated once a presentation from ``samples(sample*second, i)``, the value of input i, and
+    ``intensity`` (1, higher when a sample is shown again); ``first_step`` and ``next_step`` give the time step
+    of the first spike after ``start_step`` and of the one after a spike at ``step``.
+    """
+
+    drive: str
+    first_step: str
+    next_step: str
+
+
+POISSON = Encoding(
+    drive="samples(sample*second, i)*intensity*step_width",
+    first_step="start_step + poisson_gap(drive, seed_, i, draw) - 1",
+    next_step="step + poisson_gap(drive, seed_, i, draw)",
+)
+LATENCY = Encoding(
+    drive="samples(sample*second, i)/step_width",
+    first_step="start_step + int(drive + 0.5)",
+    next_step="never",
+)
+
+
+def unit_range(X: Any) -> np.ndarray:
+    """Return samples as floats in [0, 1]: integers are divided by 255, floats are taken as they are.
+
+    Parameters
+    ----------
+    X : array of shape (n_samples, n_features)
+        Integers in 0..255, or floats in [0, 1].
+
+    Returns
+    -------
+    array of shape (n_samples, n_features)
+
+    Raises
+    ------
+    ValueError
+        If X is not 2-D, is empty, has NaN, or leaves its range.
+    """
+    X = np.asarray(X)
+    if X.ndim != 2 or X.size == 0:
+        raise ValueError(f"X must have shape (n_samples, n_features) and not be empty, got {X.shape}.")
+    if X.dtype.kind not in "buif":
+        raise ValueError(f"X must hold numbers, got {X.dtype}.")
+    top = 255 if X.dtype.kind in "ui" else 1
+    if X.dtype.kind == "f" and not np.isfinite(X).all():
+        raise ValueError("X has NaN or infinite values. Fill or drop them.")
+    low, high = float(X.min()), float(X.max())
+    if low < 0 or high > top:
+        kind = "integers in 0..255" if top == 255 else "floats in [0, 1]"
+        raise ValueError(f"X must be {kind}, got values from {low:g} to {high:g}. Scale X first.")
+    return X / top
+
+
+def _positive(who: str, **times: Quantity) -> None:
+    for name, value in times.items():
+        fail_for_dimension_mismatch(value, second, f"{who}: {name} must be a time")
+        if not float(value) >= 0 or not np.isfinite(float(value)):
+            raise ValueError(f"{who}: {name} must not be negative, got {value}.")
+    if not float(times["duration"]) > 0:
+        raise ValueError(f"{who}: duration must be positive, got {times['duration']}.")
+
+
+class _Encoder:
+    encoding: Encoding
+    duration: Quantity
+    rest: Quantity
+
+    def n_inputs(self, n_features: int) -> int:
+        """Return the number of input neurons for samples of ``n_features`` values."""
+        return n_features
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{key}={value!s}" for key, value in vars(self).items())
+        return f"{type(self).__name__}({settings})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+
+class PoissonEncoder(_Encoder):
+    """Each value is the rate of a Poisson input, as a share of ``rate_max``.
+
+    Parameters
+    ----------
+    rate_max : Quantity (hertz)
+        Rate at the largest value; in a time step an input fires with probability rate * dt.
+    duration, rest : Quantity (second)
+        How long a sample is shown, and the silence after it.
+
+    References
+    ----------
+    .. [1] Diehl & Cook (2015), Unsupervised learning of digit recognition using STDP (255/4 Hz, 350 ms, 150 ms).
+    """
+
+    encoding = POISSON
+
+    def __init__(self, rate_max: Quantity = 63.75 * Hz, duration: Quantity = 350 * ms, rest: Quantity = 150 * ms):
+        fail_for_dimension_mismatch(rate_max, Hz, "PoissonEncoder: rate_max must be a rate")
+        if not 0 < float(rate_max) < np.inf:
+            raise ValueError(f"PoissonEncoder: rate_max must be positive, got {rate_max}.")
+        _positive("PoissonEncoder", duration=duration, rest=rest)
+        self.rate_max, self.duration, self.rest = rate_max, duration, rest
+
+    def encode(self, X: Any) -> np.ndarray:
+        """Return rates in hertz, array of shape (n_samples, n_inputs)."""
+        return unit_range(X) * float(self.rate_max)
+
+
+class LatencyEncoder(_Encoder):
+    """Each input fires once, the earlier the larger its value; zeros do not fire. Nothing is random.
+
+    Value x fires (1 - x) * duration after the start of the sample.
+
+    Parameters
+    ----------
+    duration, rest : Quantity (second)
+        How long a sample is shown, and the silence after it.
+    """
+
+    encoding = LATENCY
+
+    def __init__(self, duration: Quantity = 50 * ms, rest: Quantity = 50 * ms):
+        _positive("LatencyEncoder", duration=duration, rest=rest)
+        self.duration, self.rest = duration, rest
+
+    def encode(self, X: Any) -> np.ndarray:
+        """Return spike times in seconds, array of shape (n_samples, n_inputs); 1000 s stands for never."""
+        X = unit_range(X)
+        return np.where(X > 0, (1 - X) * float(self.duration), 1000.0)
+
+
+class PopulationEncoder(_Encoder):
+    """Each feature drives ``n_fields`` Poisson inputs with Gaussian receptive fields over [0, 1].
+
+    Field c fires at rate_max exp(-(x - mu_c)^2 / (2 width^2)), centres mu_c evenly on [0, 1], width one spacing.
+
+    Parameters
+    ----------
+    n_fields : int
+        Fields of a feature, at least 2.
+    rate_max : Quantity (hertz)
+        Rate at a centre.
+    duration, rest : Quantity (second)
+        How long a sample is shown, and the silence after it.
+    """
+
+    encoding = POISSON
+
+    def __init__(
+        self,
+        n_fields: int = 20,
+        rate_max: Quantity = 100 * Hz,
+        duration: Quantity = 20 * ms,
+        rest: Quantity = 0 * ms,
+    ):
+        if n_fields < 2:
+            raise ValueError(f"PopulationEncoder: n_fields must be at least 2, got {n_fields}.")
+        fail_for_dimension_mismatch(rate_max, Hz, "PopulationEncoder: rate_max must be a rate")
+        _positive("PopulationEncoder", duration=duration, rest=rest)
+        self.n_fields, self.rate_max, self.duration, self.rest = n_fields, rate_max, duration, rest
+
+    def n_inputs(self, n_features: int) -> int:
+        """Return ``n_features * n_fields``."""
+        return n_features * self.n_fields
+
+    def encode(self, X: Any) -> np.ndarray:
+        """Return rates in hertz, array of shape (n_samples, n_features * n_fields); fields of a feature together."""
+        X = unit_range(X)
+        centres = np.linspace(0, 1, self.n_fields)
+        width = 1 / (self.n_fields - 1)
+        rates = np.exp(-((X[:, :, None] - centres) ** 2) / (2 * width**2))
+        return rates.reshape(len(X), -1) * float(self.rate_max)

@@ -1,0 +1,338 @@
+"""Models as data: a class body of equations and defaults becomes NeuronGroups and Synapses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import numpy as np
+import sympy as sp
+from brian2 import NeuronGroup, Quantity, Synapses, second
+from brian2.equations.equations import Equations
+from brian2.parsing.sympytools import sympy_to_str
+from brian2.stateupdaters.base import StateUpdateMethod, UnsupportedEquationsException
+from brian2.stateupdaters.exponential_euler import get_conditionally_linear_system
+from brian2.units.fundamentalunits import DIMENSIONLESS, DimensionMismatchError, Unit, get_dimensions
+
+from hrsnn.distributions import Law
+from hrsnn.functions import FUNCTIONS, fast_math
+
+__all__ = ["ExponentialEuler", "Model", "NeuronModel", "SynapseModel"]
+
+
+class ExponentialEuler(StateUpdateMethod):
+    """Integrate conditionally linear equations by exponential Euler, without branches.
+
+    dx/dt = -r (x - x_inf), with r and x_inf frozen over a step, gives x + (x_inf - x)(1 - exp(-r dt)).
+    Variables in ``held`` keep their value while ``refractory_left`` > 0. The loop has no branch and calls an
+    exponential that the compiler can vectorise, which is why it replaces Brian2's method of the same scheme.
+
+    Parameters
+    ----------
+    held : tuple of str
+        Variables that the refractory period holds; empty if the model has no refractory period.
+    """
+
+    def __init__(self, held: tuple[str, ...] = ()):
+        self.held = held
+
+    def __call__(self, equations: Equations, variables: Any = None, method_options: Any = None) -> str:
+        """Return the update of one step, as Brian2 statements."""
+        if equations.is_stochastic:
+            raise UnsupportedEquationsException("Exponential Euler cannot integrate stochastic equations.")
+        code = []
+        if self.held:
+            code += ["refractory_left = refractory_left - dt", "_active = int(refractory_left < 0.5*dt)"]
+        system = get_conditionally_linear_system(equations, variables)
+        dt = sp.Symbol("dt", real=True, positive=True)
+        for name, (A, B) in system.items():
+            x = sp.Symbol(name, real=True)
+            decay = f"fast_exp({sympy_to_str(sp.factor(A) * dt)})"
+            if B == 0 and name not in self.held:
+                code += [f"_{name} = {name}*{decay}"]
+                continue
+            change = f"({sympy_to_str(sp.cancel(-B / A) - x)})*(1 - {decay})" if A != 0 else sympy_to_str(dt * B)
+            hold = "_active*" if name in self.held else ""
+            code += [f"_{name} = {name} + {hold}({change})"]
+        code += [f"{name} = _{name}" for name in system]
+        return "\n".join(code)
+
+
+class Model:
+    """Equations with named parameters, each a number, a law (one draw an element), or later a search interval.
+
+    A subclass states ``equations``, ``defaults`` and what its kind needs, as class attributes; it has no
+    behaviour of its own. ``frozen`` gives the parameter values at which it no longer learns. Models are values:
+    compare, copy and print them.
+    """
+
+    equations: ClassVar[str] = ""
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    frozen: ClassVar[Mapping[str, Any]] = {}
+
+    def __init__(self, **parameters: Any):
+        name = type(self).__name__
+        for key in parameters:
+            if key not in self.defaults:
+                known = ", ".join(self.defaults) or "none"
+                raise TypeError(f"{name} has no parameter {key!r}. Its parameters are: {known}.")
+        self._parameters = {**self.defaults, **parameters}
+        for key, value in parameters.items():
+            _check(f"{name} parameter {key}", value, self.defaults[key])
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """Parameters by name: a Quantity, a number or a law each (read only)."""
+        return MappingProxyType(self._parameters)
+
+    @property
+    def heterogeneous(self) -> tuple[str, ...]:
+        """Names of the parameters that are laws."""
+        return tuple(key for key, value in self._parameters.items() if isinstance(value, Law))
+
+    def replace(self, **parameters: Any) -> Model:
+        """Return a copy with some parameters changed."""
+        return type(self)(**{**self._parameters, **parameters})
+
+    def declarations(self) -> str:
+        """Return the Brian2 declarations of the parameters, one a line."""
+        lines = []
+        for key, value in self._parameters.items():
+            unit = _unit_name(self.defaults[key])
+            flags = "constant" if isinstance(value, Law) else "shared, constant"
+            lines.append(f"{key} : {unit} ({flags})")
+        return "\n".join(lines)
+
+    def code(self) -> str:
+        """Return all of the model that decides the generated code; values of parameters do not."""
+        return "\n".join([type(self).__name__, *(text for _, text in self._lines()), self.declarations()])
+
+    def draw(self, n: int, rng: np.random.Generator) -> dict[str, Any]:
+        """Return every parameter's value: a number, or an array of shape (n,) drawn from its law.
+
+        Parameters
+        ----------
+        n : int
+            Number of neurons or synapses.
+        rng : numpy.random.Generator
+            Source of the draws; parameters draw in the order of ``parameters``.
+
+        Returns
+        -------
+        dict
+            Quantities or numbers.
+        """
+        values = {}
+        for key, value in self._parameters.items():
+            values[key] = value.sample(n, rng) if isinstance(value, Law) else value
+        return values
+
+    def _lines(self) -> list[tuple[str, str]]:
+        return [("equations", _dedent(self.equations))]
+
+    def __str__(self) -> str:
+        parts = [f"{type(self).__name__}"]
+        for title, text in self._lines():
+            parts.append(f"{title}:\n" + "\n".join(f"    {line}" for line in text.splitlines()))
+        values = "\n".join(f"    {key} = {value!s}" for key, value in self._parameters.items())
+        return "\n".join([*parts, "parameters:", values])
+
+    def __repr__(self) -> str:
+        changed = [f"{k}={v!r}" for k, v in self._parameters.items() if v is not self.defaults[k]]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return repr(self._values()) == repr(other._values())
+
+    def __hash__(self) -> int:
+        return hash((type(self).__name__, repr(self._values())))
+
+    def _values(self) -> list[tuple[str, Any]]:
+        return [(k, v if isinstance(v, Law) else float(np.asarray(v))) for k, v in self._parameters.items()]
+
+
+class NeuronModel(Model):
+    """A neuron: equations, threshold, reset and refractory period.
+
+    In ``equations`` the flag ``(unless refractory)`` holds a variable for ``refractory`` (the name of a
+    parameter) after each spike. The hold is a countdown ``refractory_left`` rather than Brian2's
+    ``refractory`` argument, with the same result step by step: a loop without branches is several times faster.
+    ``rest`` gives the resting value of each fast variable, ``start`` the first value of each slow one.
+    """
+
+    threshold: ClassVar[str] = ""
+    reset: ClassVar[str] = ""
+    refractory: ClassVar[str] = ""
+    rest: ClassVar[Mapping[str, str]] = {}
+    start: ClassVar[Mapping[str, str]] = {}
+
+    def text(self) -> dict[str, str]:
+        """Return the Brian2 text that runs: equations, threshold, reset."""
+        equations = _dedent(self.equations).replace("(unless refractory)", "").rstrip()
+        threshold, reset = self.threshold, _dedent(self.reset)
+        if self.refractory:
+            equations += "\nrefractory_left : second"
+            threshold = f"({threshold}) and refractory_left < 0.5*dt"
+            reset += f"\nrefractory_left = {self.refractory}"
+        equations = "\n".join(line.rstrip() for line in equations.splitlines())
+        return {"equations": equations, "threshold": threshold, "reset": reset}
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Variables that the refractory period holds."""
+        return tuple(re.findall(r"d(\w+)/dt.*\(unless refractory\)", self.equations))
+
+    def build(
+        self,
+        n: int,
+        *,
+        name: str,
+        dt: Quantity,
+        rng: np.random.Generator | None = None,
+        extra: str = "",
+        extra_reset: str = "",
+        events: Mapping[str, str] | None = None,
+    ) -> NeuronGroup:
+        """Return the NeuronGroup.
+
+        Parameters
+        ----------
+        n : int
+            Number of neurons.
+        name : str
+            Name of the group, lower case.
+        dt : Quantity (second)
+            Time step.
+        rng : numpy.random.Generator, optional
+            Needed if a parameter is a law.
+        extra, extra_reset : str
+            Declarations and reset statements that the network adds to those of the model.
+        events : mapping of str to str, optional
+            Further events and their conditions.
+
+        Returns
+        -------
+        brian2.NeuronGroup
+            With parameters and initial values set.
+        """
+        text = self.text()
+        group = NeuronGroup(
+            n,
+            "\n".join([text["equations"], extra, self.declarations()]),
+            threshold=text["threshold"],
+            reset="\n".join([text["reset"], extra_reset]),
+            method=ExponentialEuler(self.held),
+            events=dict(events or {}),
+            namespace=FUNCTIONS,
+            dt=dt,
+            name=name,
+        )
+        _set(group, self._draw_checked(n, rng))
+        for variable, value in {**self.rest, **self.start}.items():
+            setattr(group, variable, value)
+        return group
+
+    def _draw_checked(self, n: int, rng: np.random.Generator | None) -> dict[str, Any]:
+        if rng is None and self.heterogeneous:
+            raise ValueError(f"{type(self).__name__} has laws ({', '.join(self.heterogeneous)}): pass rng.")
+        return self.draw(n, rng if rng is not None else np.random.default_rng(0))
+
+    def _lines(self) -> list[tuple[str, str]]:
+        held = f"{', '.join(self.held)} while refractory_left > 0" if self.refractory else ""
+        return [(key, value) for key, value in {**self.text(), "held": held}.items() if value]
+
+
+class SynapseModel(Model):
+    """A synapse: variables and what happens to them at pre- and postsynaptic spikes.
+
+    ``{target}`` in ``on_pre`` stands for the postsynaptic variable that the synapse drives.
+    """
+
+    on_pre: ClassVar[str] = ""
+    on_post: ClassVar[str] = ""
+
+    def text(self, target: str = "g_e") -> dict[str, str]:
+        """Return the Brian2 text that runs: equations, on_pre, on_post."""
+        on_pre = _dedent(self.on_pre).format(target=target)
+        return {"equations": _dedent(self.equations), "on_pre": on_pre, "on_post": _dedent(self.on_post)}
+
+    def build(
+        self,
+        source: NeuronGroup,
+        target: NeuronGroup,
+        *,
+        variable: str,
+        name: str,
+        dt: Quantity,
+        on_event: Mapping[str, tuple[str, str]] | None = None,
+    ) -> Synapses:
+        """Return unconnected Synapses; connect them, then call ``initialise``.
+
+        Parameters
+        ----------
+        source, target : brian2.NeuronGroup
+        variable : str
+            Variable of the target that presynaptic spikes drive.
+        name : str
+            Name of the synapses, lower case.
+        dt : Quantity (second)
+            Time step.
+        on_event : mapping of str to (str, str), optional
+            Further pathways: the event of the target, and the statements, by name.
+        """
+        text = self.text(variable)
+        on_event = dict(on_event or {})
+        on_post = {"post": fast_math(text["on_post"]), **{key: code for key, (_, code) in on_event.items()}}
+        on_post = {key: code for key, code in on_post.items() if code}
+        return Synapses(
+            source,
+            target,
+            "\n".join([text["equations"], self.declarations()]),
+            on_pre=fast_math(text["on_pre"]) or None,
+            on_post=on_post or None,
+            on_event={key: event for key, (event, _) in on_event.items()},
+            delay={key: 0 * second for key in ("pre", *on_post)},
+            namespace=FUNCTIONS,
+            dt=dt,
+            name=name,
+        )
+
+    def initialise(self, synapses: Synapses, n: int, rng: np.random.Generator) -> None:
+        """Set the parameters of ``n`` connected synapses."""
+        _set(synapses, self.draw(n, rng))
+
+    def _lines(self) -> list[tuple[str, str]]:
+        return [(key, value) for key, value in self.text("{target}").items() if value]
+
+
+def _set(group: Any, values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        setattr(group, key, value)
+
+
+def _check(what: str, value: Any, default: Any) -> None:
+    if isinstance(value, Law):
+        dims = value.dimensions
+    else:
+        dims = get_dimensions(value)
+        try:
+            number = float(np.asarray(value))
+        except (TypeError, ValueError):
+            raise TypeError(f"{what} must be a number, a Quantity or a law, got {value!r}.") from None
+        if not np.isfinite(number):
+            raise ValueError(f"{what} must be finite, got {value!r}.")
+    if dims is not get_dimensions(default):
+        raise DimensionMismatchError(f"{what} has the wrong unit", dims, get_dimensions(default))
+
+
+def _unit_name(default: Any) -> str:
+    dims = get_dimensions(default)
+    return "1" if dims is DIMENSIONLESS else repr(Unit(1, dim=dims))
+
+
+def _dedent(text: str) -> str:
+    return "\n".join(line.strip() for line in text.splitlines() if line.strip())

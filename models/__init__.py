@@ -1,0 +1,10 @@
+"""The science: equations, units, defaults and references of the models, without behaviour."""
+
+from hrsnn.models.adaptive_lif import AdaptiveConductanceLIF, AdaptiveLIF
+from hrsnn.models.conductance_lif import ConductanceLIF
+from hrsnn.models.lif import LIF
+from hrsnn.models.power_law_stdp import PowerLawSTDP
+from hrsnn.models.static import Static
+from hrsnn.models.stdp import STDP
+
+__all__ = ["LIF", "STDP", "AdaptiveConductanceLIF", "AdaptiveLIF", "ConductanceLIF", "PowerLawSTDP", "Static"]

@@ -1,0 +1,10 @@
+"""Synapse with a fixed weight."""
+
+from hrsnn.spec import SynapseModel
+
+
+class Static(SynapseModel):
+    """Fixed weight: each presynaptic spike adds ``w`` to the target variable."""
+
+    equations = "w : 1"
+    on_pre = "{target}_post += w"
