@@ -17,7 +17,7 @@ from brian2.units.fundamentalunits import (
 )
 from scipy import stats
 
-__all__ = ["Gamma", "Law", "LogNormal", "Normal", "Uniform"]
+__all__ = ["Gamma", "Law", "LogNormal", "Normal", "Uniform", "code"]
 
 Interval = tuple[float, float, str]  # low and high in SI units, "linear" or "log"
 
@@ -157,7 +157,7 @@ class Law:
     @property
     def arguments(self) -> dict[str, Any]:
         """The arguments as given: numbers, Quantities or intervals."""
-        return {name: self._given(name, value) for name, value in self._si.items()}
+        return {name: self.with_unit(name, value) for name, value in self._si.items()}
 
     @property
     def intervals(self) -> MappingProxyType[str, Interval]:
@@ -194,10 +194,11 @@ class Law:
             return Quantity(value, dim=self._dim)
         return value if np.ndim(value) else float(value)
 
-    def _given(self, name: str, value: Any) -> Any:
+    def with_unit(self, name: str, value: Any) -> Any:
+        """Return a number or interval in SI units as it would be given for the argument."""
         if isinstance(value, tuple):
             low, high, scale = value
-            ends = (self._given(name, low), self._given(name, high))
+            ends = (self.with_unit(name, low), self.with_unit(name, high))
             return ends if scale == self._default_scale(name) else (*ends, scale)
         return value if name in self._unitless else self._with_unit(value)
 
@@ -205,10 +206,10 @@ class Law:
         return "log" if name in self._positive else "linear"
 
     def _text(self, value: float, name: str = "") -> str:
-        return _code(self._given(name, value), 4)
+        return code(self.with_unit(name, value), 4)
 
     def _print(self, digits: int) -> str:
-        return f"{type(self).__name__}({', '.join(f'{k}={_code(v, digits)}' for k, v in self.arguments.items())})"
+        return f"{type(self).__name__}({', '.join(f'{k}={code(v, digits)}' for k, v in self.arguments.items())})"
 
     def __repr__(self) -> str:
         """Return code that makes an equal law."""
@@ -367,10 +368,10 @@ def _to_si(law: Law, name: str, value: Any) -> float | Interval:
     return low, high, scale
 
 
-def _code(value: Any, digits: int) -> str:
+def code(value: Any, digits: int = 17) -> str:
     """Return code for a number, Quantity or interval: exact with 17 digits, rounded with fewer."""
     if isinstance(value, tuple):
-        return f"({', '.join(_code(item, digits) for item in value)})"
+        return f"({', '.join(code(item, digits) for item in value)})"
     if isinstance(value, str):
         return f'"{value}"'
     if not isinstance(value, Quantity):

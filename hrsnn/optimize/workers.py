@@ -1,0 +1,138 @@
+"""Evaluations on Dask: a local cluster of processes, or any scheduler by its address."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+from typing import Any
+
+__all__ = ["Workers"]
+
+
+class Workers:
+    """Processes that evaluate points, and stop those that take too long.
+
+    Parameters
+    ----------
+    n_workers : int or None
+        Evaluations at once. None means one, or as many as the scheduler's workers have threads.
+    scheduler : str or None
+        Address of a running Dask scheduler. None starts a local cluster: one process and one thread a worker,
+        kept from point to point, so what is compiled or imported once stays.
+    timeout : float or None
+        Seconds after which an evaluation is given up and its worker process restarted.
+
+    Raises
+    ------
+    ImportError
+        If Dask is not installed.
+    ConnectionError
+        If no scheduler answers at the address.
+    """
+
+    def __init__(self, n_workers: int | None, scheduler: str | None, timeout: float | None):
+        try:
+            from distributed import Client, LocalCluster
+        except ImportError:
+            raise ImportError(
+                "Several workers, a scheduler or a time limit need Dask: pip install 'hrsnn[search]'. "
+                "n_workers=1 without a time limit runs without it."
+            ) from None
+        self._n_workers, self._timeout, self._address = n_workers, timeout, scheduler or "this machine"
+        self._cluster: Any = None
+        if scheduler is None:
+            self._n_workers = n_workers or 1
+            self._cluster = LocalCluster(
+                n_workers=self._n_workers,
+                threads_per_worker=1,
+                processes=True,
+                memory_limit=None,
+                dashboard_address=None,
+                silence_logs=logging.CRITICAL,
+            )
+        try:
+            self._client = Client(self._cluster or scheduler, timeout=10, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise ConnectionError(f"No Dask scheduler answers at {scheduler!r} ({error}). Is it running?") from None
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is lost is told by our own errors
+        self._client.run(_warm_up)
+        self._running: dict[Any, tuple[Any, float]] = {}
+
+    @property
+    def idle(self) -> bool:
+        """Whether another evaluation can start."""
+        slots = self._n_workers or max(1, sum(self._client.nthreads().values()))
+        return len(self._running) < slots
+
+    def submit(self, key: Any, function: Callable[..., Any], *arguments: Any) -> None:
+        """Start ``function(*arguments)``; ``next`` will give its outcome with the key."""
+        self._running[key] = self._client.submit(function, *arguments, pure=False), time.monotonic()
+
+    def next(self) -> tuple[Any, Any, str]:
+        """Wait for an evaluation to end.
+
+        Returns
+        -------
+        key, outcome, message
+            The outcome is None and the message says why if the evaluation took too long or its worker died.
+
+        Raises
+        ------
+        ConnectionError
+            If the scheduler is gone.
+        """
+        from distributed import wait
+
+        while True:
+            for key, (future, _) in self._running.items():
+                if future.status != "pending":
+                    return self._finish(key, future)
+            late = self._late()
+            if late is not None:
+                return late
+            try:
+                wait([future for future, _ in self._running.values()], self._patience(), "FIRST_COMPLETED")
+            except TimeoutError:
+                continue
+            except CancelledError:
+                raise self._lost() from None
+
+    def _finish(self, key: Any, future: Any) -> tuple[Any, Any, str]:
+        if future.status in ("cancelled", "lost"):
+            raise self._lost()
+        del self._running[key]
+        if future.status == "error":  # the function catches its own errors: what is left is a worker that died
+            return key, None, f"{type(future.exception()).__name__}: {future.exception()}"
+        return key, future.result(), ""
+
+    def _late(self) -> tuple[Any, Any, str] | None:
+        for key, (future, started) in self._running.items():
+            if self._timeout is not None and time.monotonic() - started > self._timeout:
+                busy = [worker for worker, keys in self._client.processing().items() if future.key in keys]
+                future.cancel()
+                self._client.restart_workers(busy, raise_for_error=False)
+                self._client.run(_warm_up)
+                del self._running[key]
+                return key, None, f"stopped after the time limit of {self._timeout:g} s"
+        return None
+
+    def _patience(self) -> float | None:
+        if self._timeout is None:
+            return None
+        first = min(started for _, started in self._running.values())
+        return max(first + self._timeout - time.monotonic(), 0.01)
+
+    def _lost(self) -> ConnectionError:
+        return ConnectionError(f"The Dask scheduler at {self._address} is gone.")
+
+    def close(self) -> None:
+        """Stop what is running and the local cluster."""
+        self._client.close(timeout=1)
+        if self._cluster is not None:
+            self._cluster.close(timeout=10)
+
+
+def _warm_up() -> None:
+    """Do nothing: unpickling this function imports the package, so that no time limit counts the import."""
