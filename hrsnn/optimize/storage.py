@@ -7,12 +7,11 @@ import json
 import math
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from joblib.externals import cloudpickle  # joblib comes with scikit-learn
+import cloudpickle
 
 from hrsnn.optimize.search import Evaluation
 
