@@ -226,6 +226,34 @@ def accuracy(
     return _legend(axes, scores)
 
 
+def curves(
+    axes: Axes, lines: Mapping[str, tuple[ArrayLike, ArrayLike]], x_label: str, y_label: str, log: str = ""
+) -> Axes:
+    """Draw lines that each have their own points, joined from left to right.
+
+    Parameters
+    ----------
+    lines : mapping of str to (array of shape (n_points,), array of shape (n_points,))
+        Positions and values by the name of the line; a NaN value leaves a gap.
+    x_label, y_label : str
+        Names with their units.
+    log : {"", "x", "y", "xy"}
+        Which axes are logarithmic.
+    """
+    for (name, (x, y)), marker in zip(lines.items(), "os^Dv<>" * len(lines), strict=False):
+        points, values = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+        if points.ndim != 1 or points.shape != values.shape:
+            raise ValueError(f"line {name!r} must have as many x as y, got shapes {points.shape} and {values.shape}.")
+        order = np.argsort(points, kind="stable")
+        axes.plot(points[order], values[order], marker=marker, markersize=4.5, linewidth=1.6, label=name)
+    axes.set(xlabel=x_label, ylabel=y_label)
+    if "x" in log:
+        axes.set_xscale("log")
+    if "y" in log:
+        axes.set_yscale("log")
+    return _legend(axes, lines)
+
+
 def confusion(axes: Axes, y_true: ArrayLike, y_predicted: ArrayLike, names: Sequence | None = None) -> Axes:
     """Draw which classes are taken for which: true classes downwards, each row sums to 100 %.
 

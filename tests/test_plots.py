@@ -122,6 +122,20 @@ def test_accuracy_refuses_unequal_lengths(axes):
         plots.accuracy(axes, [1, 2], {"a": [0.1, 0.2, 0.3]}, "n")
 
 
+def test_each_curve_has_its_own_points_from_left_to_right(axes):
+    plots.curves(axes, {"two": ([3, 1], [30, 10]), "gap": ([1, 2, 3], [1, np.nan, 2])}, "size", "ms", log="xy")
+    first, second_line = axes.lines
+    assert_array_equal(first.get_xydata(), [[1, 10], [3, 30]])
+    assert_array_equal(second_line.get_xydata(), [[1, 1], [2, np.nan], [3, 2]])
+    assert legend(axes) == ["two", "gap"]
+    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_xscale(), axes.get_yscale()) == ("size", "ms", "log", "log")
+
+
+def test_curves_refuse_unequal_lengths(axes):
+    with pytest.raises(ValueError, match=r"line 'a' must have as many x as y, got shapes \(2,\) and \(3,\)"):
+        plots.curves(axes, {"a": ([1, 2], [1, 2, 3])}, "x", "y")
+
+
 def test_confusion_rows_are_shares_of_the_true_class(axes):
     plots.confusion(axes, ["a", "a", "a", "a", "b"], ["a", "a", "a", "c", "b"])
     assert_allclose(axes.images[0].get_array(), [[75, 0, 25], [0, 100, 0], [0, 0, 0]])
