@@ -102,7 +102,7 @@ def load_state(path: str | Path, key: dict[str, Any]) -> tuple[dict[str, NDArray
     if not Path(path).exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         saved = json.loads(str(arrays.pop("key")))
         history = json.loads(str(arrays.pop("history")))

@@ -21,6 +21,7 @@ from hrsnn.pruning.history import load_state, record, save_state
 from hrsnn.pruning.lyapunov import LyapunovSpectrum, node_exponents, rate_spectrum
 from hrsnn.pruning.noise import (
     STRENGTHS,
+    check_strength,
     edge_scores,
     edge_strengths,
     keep_probabilities,
@@ -81,7 +82,7 @@ class LyapunovNoisePruning:
     n_exponents : int
         Leading Lyapunov exponents used in the iterations; smaller networks use all.
     n_steps : int
-        Steps of 1 ms over which exponents are averaged.
+        Steps of 1 ms over which exponents are averaged, after as many that are not.
     n_pivots : int, optional
         Sources of the betweenness; None is exact up to 1000 neurons and takes 256 above.
     optimizer : callable, optional
@@ -214,6 +215,7 @@ class LyapunovNoisePruning:
             The network after each iteration, and at last after steps III and IV if they are switched on.
         """
         names, original = edges_of(graph)
+        check_strength(original, self.strength)
         alive = [node_numbers(names, self.inputs, "inputs"), node_numbers(names, self.readouts, "readouts")]
         self.gain_ = None
         start = RateNetwork.from_graph(graph, **self._options)
@@ -315,13 +317,13 @@ class LyapunovNoisePruning:
 
     def _append(self, step: str, graph: nx.DiGraph) -> None:
         network = RateNetwork.from_graph(graph, **self._options)
-        spectrum = rate_spectrum(network, self.n_exponents, self.n_steps, seed=self.seed)
+        spectrum = rate_spectrum(network, self.n_exponents, self.n_steps, self.n_steps, self.seed)
         entry = record(self.history_[-1]["iteration"], edges_of(graph)[1], network.tau_m, spectrum)
         self.history_.append(entry | {"step": step})
 
     def _spectrum(self, state: _State, tau_syn: NDArray) -> LyapunovSpectrum:
         network = RateNetwork.from_edges(state.edges, state.tau_m, tau_syn[state.nodes], **self._options)
-        return rate_spectrum(network, self.n_exponents, self.n_steps, seed=[self.seed, state.iteration, 1])
+        return rate_spectrum(network, self.n_exponents, self.n_steps, self.n_steps, [self.seed, state.iteration, 1])
 
     def _graph(self, original: nx.DiGraph, names: list[Hashable], state: _State) -> nx.DiGraph:
         graph = graph_of(original, [names[i] for i in state.nodes], state.edges)

@@ -15,6 +15,7 @@ from hrsnn.pruning.lyapunov import node_exponents, rate_spectrum
 from hrsnn.pruning.rates import RateNetwork
 
 __all__ = [
+    "check_strength",
     "edge_scores",
     "edge_strengths",
     "keep_probabilities",
@@ -97,8 +98,7 @@ def edge_strengths(edges: Edges, strength: str, exponents: NDArray | None = None
     ValueError
         If `strength` is unknown, exponents are missing, or no strength differs from zero.
     """
-    if strength not in STRENGTHS:
-        raise ValueError(f"strength must be one of {', '.join(STRENGTHS)}, got {strength!r}.")
+    check_strength(edges, strength)
     if strength == "weight":
         values = np.where(edges.pre == edges.post, 0.0, edges.weight)
     elif exponents is None:
@@ -107,9 +107,15 @@ def edge_strengths(edges: Edges, strength: str, exponents: NDArray | None = None
         values = lyapunov_matrix(edges, exponents)
         if strength == "product":
             values *= np.abs(edges.weight)
-    if not values.any():
-        raise ValueError("All weights between different neurons are zero, so no synapse is worth keeping.")
     return values
+
+
+def check_strength(edges: Edges, strength: str) -> None:
+    """Refuse an unknown kind of strength, and a network of which all strengths are zero."""
+    if strength not in STRENGTHS:
+        raise ValueError(f"strength must be one of {', '.join(STRENGTHS)}, got {strength!r}.")
+    if not edges.weight[edges.pre != edges.post].any():
+        raise ValueError("All weights between different neurons are zero, so no synapse is worth keeping.")
 
 
 def linear_dynamics(
@@ -323,6 +329,7 @@ def lyapunov_noise(
     if not 0 < keep <= 1:
         raise ValueError(f"keep must be in (0, 1], got {keep!r}.")
     nodes, edges = edges_of(graph)
+    check_strength(edges, strength)
     exponents = None
     rng = np.random.default_rng(seed)
     if strength != "weight":
