@@ -1,7 +1,16 @@
 """Search parameter distributions: Bayesian optimisation with a Wasserstein kernel, on one machine or many."""
 
 from hrsnn.optimize.distance import quantile_embedding, wasserstein
+from hrsnn.optimize.importance import sage
 from hrsnn.optimize.kernel import IndefiniteKernelWarning, WassersteinMatern
+from hrsnn.optimize.reports import (
+    convergence,
+    laws_before_and_after,
+    length_scales,
+    partial_dependence,
+    paste,
+    write_csv,
+)
 from hrsnn.optimize.run import minimize, resume
 from hrsnn.optimize.search import Evaluation, Search
 from hrsnn.optimize.space import Integer, Space
@@ -13,8 +22,15 @@ __all__ = [
     "Search",
     "Space",
     "WassersteinMatern",
+    "convergence",
+    "laws_before_and_after",
+    "length_scales",
     "minimize",
+    "partial_dependence",
+    "paste",
     "quantile_embedding",
     "resume",
+    "sage",
     "wasserstein",
+    "write_csv",
 ]

@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from hrsnn.optimize.distance import METRICS, PRODUCT_METRICS
 from hrsnn.optimize.kernel import WassersteinMatern
 from hrsnn.optimize.space import Space
+from hrsnn.optimize.warp import Warp
 
 __all__ = ["Evaluation", "Search"]
 
@@ -84,7 +85,7 @@ class Search:
         What points that are being evaluated are taken to give meanwhile: the mean of the process ("kriging
         believer") or the best value so far ("constant liar").
     xi : float
-        Margin of the expected improvement, in standard deviations of the values.
+        Margin of the expected improvement, in standard deviations of the warped values.
 
     Attributes
     ----------
@@ -224,7 +225,7 @@ class Search:
         return next(number for number in range(len(taken) + 1) if number not in taken)
 
     def model(self, random_state: int = 0) -> GaussianProcessRegressor:
-        """Return the process fitted to what has been told; it predicts standardised values.
+        """Return the process fitted to what has been told; it predicts values warped by ``warp``.
 
         A failed evaluation counts as the worst value seen, so that the search leaves where objectives fail.
 
@@ -236,13 +237,13 @@ class Search:
         Returns
         -------
         skopt.learning.GaussianProcessRegressor
-            Takes rows of the unit cube; its value times ``scale`` plus ``offset`` is in units of the objective.
+            Takes rows of the unit cube; ``warp.inverse`` brings its predictions to units of the objective.
         """
         told = self.evaluations
         values = np.array([e.value for e in told])
         values[~np.isfinite(values)] = self._worst
         rows = self.space.to_unit([e.vector for e in told])
-        offset, scale = self.standardisation
+        warp = self.warp
         metrics = PRODUCT_METRICS if self.metric == "auto" else (self.metric,)
         processes = []
         for metric in metrics:
@@ -250,19 +251,18 @@ class Search:
             matern = WassersteinMatern(self.space, lengths, nu=self.nu, metric=metric)
             process = GaussianProcessRegressor(
                 ConstantKernel(1.0, (0.05, 1000.0)) * matern + WhiteKernel(1e-3, (1e-6, 1.0)),
-                alpha=np.array([e.variance for e in told]) / scale**2 + 1e-10,
+                alpha=np.array([e.variance for e in told]) * warp.slope(values) ** 2 + 1e-10,
                 n_restarts_optimizer=1,
                 noise="gaussian",
                 random_state=random_state,
             )
-            processes.append(process.fit(rows, (values - offset) / scale))
+            processes.append(process.fit(rows, warp(values)))
         return max(processes, key=lambda process: process.log_marginal_likelihood_value_)
 
     @property
-    def standardisation(self) -> tuple[float, float]:
-        """Offset and scale of the values that the process sees."""
-        values = np.array([e.value for e in self.successes])
-        return float(values.mean()), float(values.std()) or 1.0
+    def warp(self) -> Warp:
+        """The map from values to what the process sees."""
+        return Warp.fit(np.array([e.value for e in self.successes]))
 
     @property
     def _worst(self) -> float:

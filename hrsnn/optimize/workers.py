@@ -93,7 +93,8 @@ class Workers:
             if late is not None:
                 return late
             try:
-                wait([future for future, _ in self._running.values()], self._patience(), "FIRST_COMPLETED")
+                with self._client.as_current():
+                    wait([future for future, _ in self._running.values()], self._patience(), "FIRST_COMPLETED")
             except TimeoutError:
                 continue
             except CancelledError:
