@@ -99,17 +99,15 @@ def compiler() -> tuple[str, str]:
     Raises
     ------
     BackendUnavailable
-        If there is none, or no ``make``.
+        If there is none.
     """
     name = os.environ.get("CXX", "g++")
     path = shutil.which(name)
     if path is None:
         raise BackendUnavailable(
             f"Backend 'cpp' needs a C++ compiler, and {name!r} is not on the PATH. "
-            "Install g++ (Debian: apt install g++ make), set CXX, or use backend='runtime'."
+            "Install g++ (Debian: apt install g++), set CXX, or use backend='runtime'."
         )
-    if shutil.which("make") is None:
-        raise BackendUnavailable("Backend 'cpp' needs make (Debian: apt install make), or use backend='runtime'.")
     return path, _version(path)
 
 

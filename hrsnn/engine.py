@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import brian2
 import numpy as np
 from brian2 import Network, Quantity, TimedArray
 from brian2.core.variables import ArrayVariable
-from brian2.devices.device import get_device, reset_device, set_device
+from brian2.devices.device import get_device, reset_device, runtime_device, set_device
 
 from hrsnn import backends
 
@@ -110,7 +111,7 @@ class RuntimeEngine(Engine):
     """Runs inside this Python process, with the target of Brian2's preference ``codegen.target``."""
 
     def __init__(self, blueprint: Blueprint):
-        if get_device() is not brian2.devices.device.runtime_device:
+        if get_device() is not runtime_device:
             raise RuntimeError("Backend 'runtime' needs Brian2's runtime device: call brian2.set_device('runtime').")
         self.network = blueprint.build()
         self._duration = blueprint.duration
@@ -278,32 +279,36 @@ def _generate(blueprint: Blueprint, work: Path) -> dict[str, Any]:
 
 
 def _compile(work: Path) -> None:
-    path, _ = backends.compiler()
-    flags = " ".join(backends.compile_flags())
-    # Brian2's loop asks for the processor's clock at every step: a system call that costs more than a small network.
+    """Compile Brian2's source to ``main``: all code objects as one unit, which takes a fraction of the time of each."""
     loop = work / "network.cpp"
-    source = loop.read_text()
-    head, clock, tail = source.rpartition("current = std::clock();")
-    loop.write_text(f"{head}current = start;{tail}" if clock else source)
-    done = subprocess.run(
-        [
-            "make",
-            f"-j{os.cpu_count()}",
-            "DEPS=",  # the list of header dependencies takes longer than the compilation, and is used only once
-            f"CXX={path}",
-            f"OPTIMISATIONS={flags} -include {backends.precompiled_header()}",
-            f"LFLAGS={flags}",
-        ],
-        cwd=work,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
+    # Brian2's loop asks for the processor's clock at every step: a system call that costs more than a small network.
+    head, clock, tail = loop.read_text().rpartition("current = std::clock();")
+    loop.write_text(f"{head}current = start;{tail}" if clock else tail)
+    # Each file keeps its helper functions in an anonymous namespace: name it, and use it in the file's functions.
+    units = []
+    for k, path in enumerate(sorted((work / "code_objects").glob("*.cpp"))):
+        text = re.sub(r"^namespace \{", f"namespace unit_{k} {{", path.read_text(), count=1, flags=re.MULTILINE)
+        units.append(text.replace("using namespace brian;", f"using namespace brian; using namespace unit_{k};"))
+    (work / "code_objects.cpp").write_text("\n".join(units))
+    compiler, _ = backends.compiler()
+    flags = backends.compile_flags()
+    header = ("-include", str(backends.precompiled_header()))
+    sources = sorted(work.glob("*.cpp"), key=lambda path: -path.stat().st_size)
+    commands = [(compiler, "-c", *flags, *header, "-I.", path.name, "-o", f"{path.stem}.o") for path in sources]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        done = list(pool.map(lambda command: _call(command, work), commands))
+    if all(result.returncode == 0 for result in done):
+        done = [_call((compiler, *flags, *(f"{path.stem}.o" for path in sources), "-o", "main"), work)]
+    failed = [result for result in done if result.returncode]
+    if failed:
         log = Path(tempfile.gettempdir()) / f"hrsnn-build-{os.getpid()}.log"
-        log.write_text(done.stdout + done.stderr)
-        errors = [line for line in done.stderr.splitlines() if "error" in line.lower()] or [done.stderr[-500:]]
+        log.write_text("\n".join(result.stderr for result in failed))
+        errors = [line for line in failed[0].stderr.splitlines() if "error" in line] or [failed[0].stderr[-500:]]
         raise RuntimeError(
-            f"The network does not compile with {path}: {errors[0]} (all messages: {log}). "
+            f"The network does not compile with {compiler}: {errors[0]} (all messages: {log}). "
             "Check the free disk space and the compiler, or use backend='runtime'."
         )
+
+
+def _call(command: Sequence[str], work: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)

@@ -16,8 +16,6 @@ GOLDEN = 0x9E3779B97F4A7C15
 NEVER = 1 << 30  # a step that no run reaches
 
 _GAP_CPP = """
-#include <cstdint>
-#include <cmath>
 static inline uint64_t _hrsnn_mix(uint64_t z)
 {
     z ^= z >> 30; z *= 0xBF58476D1CE4E5B9ull;
@@ -60,8 +58,6 @@ cdef int _poisson_gap(double p, int seed, int i, int n) noexcept nogil:
 """
 
 _EXP_CPP = """
-#include <cstdint>
-#include <cstring>
 static inline double _fast_exp(double x)
 {   // 2^k times a polynomial on [-ln2/2, ln2/2]; relative error below 1e-13; a loop over it vectorises
     double y = x * 1.4426950408889634;
@@ -84,8 +80,6 @@ cdef double _fast_exp(double x) noexcept nogil:
 """
 
 _POW_CPP = """
-#include <cstdint>
-#include <cstring>
 static inline double _fast_log(double x)
 {   // x = m 2^e with m in [sqrt(1/2), sqrt(2)); log(m) = 2 atanh((m - 1)/(m + 1))
     int64_t bits;
@@ -114,7 +108,6 @@ cdef double _fast_pow(double x, double y) noexcept nogil:
 """
 
 _STOP_CPP = """
-#include "network.h"
 static inline int _stop_if(int condition)
 {
     if (condition) Network::_globally_stopped = true;

@@ -7,7 +7,7 @@ import re
 from brian2.core.functions import Function
 from brian2.parsing.rendering import CPPNodeRenderer
 
-from hrsnn.functions import FUNCTIONS, fast_math
+from hrsnn.functions import FUNCTIONS, NEVER, fast_math
 from hrsnn.spec import SynapseModel
 
 __all__ = ["projection_kernel", "supports"]
@@ -15,7 +15,6 @@ __all__ = ["projection_kernel", "supports"]
 _UPDATE = re.compile(r"w\s*=\s*(.+)")
 
 _SOURCE = """
-#include <vector>
 static int _projection_step(int step)
 {{
     using namespace brian;
@@ -23,6 +22,7 @@ static int _projection_step(int step)
     double* __restrict W = &_dynamic_array_input_to_exc_w[0];
     double* __restrict g = _array_exc_{variable};
     const double dt = {dt!r};
+    const int never = {never};
     {parameters}
 
     // Plasticity: the incoming weights of each neuron that has just fired, from the spikes before this step.
@@ -55,7 +55,7 @@ static int _projection_step(int step)
             const int draw = _array_input_draw[i];
             const int seed_ = _array_input_seed_[0], end_step = _array_input_end_step[0];
             const int next = {next_step};
-            _array_input_next_step[i] = next < end_step ? next : 1 << 30;
+            _array_input_next_step[i] = next < end_step ? next : never;
             _array_input_draw[i] += 1;
             _array_input_last_step[i] = step;
             n_input++;
@@ -129,6 +129,7 @@ def projection_kernel(
         dt=dt,
         parameters="\n    ".join(parameters),
         update=render.render_expr(fast_math(update)).replace("fast_", "_fast_"),
+        never=NEVER,
         next_step=render.render_expr(next_step).replace("poisson_gap", "_poisson_gap"),
     )
     functions = []
