@@ -49,23 +49,28 @@ class _State:
     tau_m: NDArray[np.float64]
     lost: float  # fraction of synapses that went with the neurons of the last iteration
     idle: int
+    n_sampled: int = 0  # synapses that step I removed in this iteration
 
 
 class LyapunovNoisePruning:
     """Prune a recurrent network without looking at any task.
 
     Each iteration samples the synapses by their share of the noise covariance (step I) and removes the neurons of
-    lowest betweenness (step II). Both follow a geometric schedule: after iteration t of T a fraction ``keep^(t/T)``
-    is left. Synapses that are expected to go with their neurons are not sampled away as well; where removing
-    neurons alone overshoots, fewer synapses remain than asked for. At the end, a few delocalising edges are added
-    (step III) and the time constants are chosen anew (step IV).
+    lowest betweenness (step II). After iteration t of T a fraction ``keep_neurons^(t/T)`` of the neurons is left;
+    `schedule` says how the synapses follow. At the end, a few delocalising edges are added (step III) and the time
+    constants are chosen anew (step IV).
 
     Parameters
     ----------
     keep_synapses, keep_neurons : float
-        Fractions left after the last iteration, in (0, 1].
+        Fractions left after the last iteration, in (0, 1]; of synapses as `schedule` says.
     n_iterations : int
         Iterations. Fewer if 5 in a row change less than 0.1 %, or if the next one would leave no synapse.
+    schedule : {"total", "sampled"}
+        "total": ``keep_synapses^(t/T)`` of all synapses are left after both steps. Synapses that are expected to go
+        with their neurons are not sampled away as well; where removing neurons alone overshoots, step I rests and
+        fewer synapses remain than asked for. "sampled": step I keeps ``keep_synapses^(1/T)`` of the synapses in each
+        iteration, whatever goes with the neurons afterwards.
     strength : {"lyapunov", "weight", "product"}
         Edge strength of step I (`edge_strengths`).
     diagonal : {"original", "matched"}
@@ -96,9 +101,10 @@ class LyapunovNoisePruning:
     Attributes
     ----------
     history_ : list of dict
-        One record an iteration, the unpruned network first: iteration, n_neurons, n_synapses, sops (synaptic
-        operations a second at the operating point), exponents (1/s), and mean and shape of the gamma laws of tau_m
-        and |weight| by type. Step III and IV append a record each, told apart by "step".
+        One record an iteration, the unpruned network first: iteration, n_neurons, n_synapses, n_sampled (synapses
+        removed by step I; the others went with their neurons), sops (synaptic operations a second at the operating
+        point), exponents (1/s), and mean and shape of the gamma laws of tau_m and |weight| by type. Steps III and IV
+        append a record each, told apart by "step".
     gain_ : float
         Gain of the rate network, the same in all iterations.
 
@@ -117,6 +123,7 @@ class LyapunovNoisePruning:
         keep_synapses: float = 0.05,
         keep_neurons: float = 0.07,
         n_iterations: int = 100,
+        schedule: str = "total",
         strength: str = "lyapunov",
         diagonal: str = "original",
         rescale: bool = True,
@@ -139,6 +146,8 @@ class LyapunovNoisePruning:
                 raise ValueError(f"{name} must be in (0, 1], got {value!r}.")
         if n_iterations < 1:
             raise ValueError(f"n_iterations must be at least 1, got {n_iterations!r}.")
+        if schedule not in ("total", "sampled"):
+            raise ValueError(f"schedule must be total or sampled, got {schedule!r}.")
         if strength not in STRENGTHS:
             raise ValueError(f"strength must be one of {', '.join(STRENGTHS)}, got {strength!r}.")
         if diagonal not in ("original", "matched"):
@@ -146,6 +155,7 @@ class LyapunovNoisePruning:
         self.keep_synapses = keep_synapses
         self.keep_neurons = keep_neurons
         self.n_iterations = n_iterations
+        self.schedule = schedule
         self.strength = strength
         self.diagonal = diagonal
         self.rescale = rescale
@@ -244,7 +254,8 @@ class LyapunovNoisePruning:
                 break
             state = after
             spectrum = self._spectrum(state, tau_syn)
-            self.history_.append(record(state.iteration, state.edges, state.tau_m, spectrum))
+            entry = record(state.iteration, state.edges, state.tau_m, spectrum)
+            self.history_.append(entry | {"n_sampled": state.n_sampled})
             if checkpoint is not None:
                 save_state(checkpoint, key, self.history_, **_arrays(state))
             current = self._graph(graph, names, state)
@@ -262,8 +273,11 @@ class LyapunovNoisePruning:
         n_neurons = max(1, round(original.n * self.keep_neurons ** (t / self.n_iterations)))
         removal = max(0.0, 1 - n_neurons / edges.n) if self.prune_neurons else 0.0
         if self.prune_synapses:
-            lost = 2 * removal if np.isnan(state.lost) else state.lost
-            goal = len(original) * self.keep_synapses ** (t / self.n_iterations) / (1 - min(lost, 0.9))
+            if self.schedule == "total":
+                lost = 2 * removal if np.isnan(state.lost) else state.lost
+                goal = len(original) * self.keep_synapses ** (t / self.n_iterations) / (1 - min(lost, 0.9))
+            else:
+                goal = len(edges) * self.keep_synapses ** (1 / self.n_iterations)
             if goal < len(edges):
                 edges, tau_m = self._sample(edges, tau_m, spectrum, goal, rng, np.abs(original.weight).max())
         kept = np.arange(edges.n)
@@ -275,7 +289,7 @@ class LyapunovNoisePruning:
         lost = 1 - len(after) / len(edges) if len(edges) else 0.0
         change = max(1 - len(after) / len(state.edges), 1 - after.n / state.edges.n)
         idle = state.idle + 1 if change < IDLE else 0
-        return _State(t, nodes[kept], after, tau_m[kept], lost, idle)
+        return _State(t, nodes[kept], after, tau_m[kept], lost, idle, len(state.edges) - len(edges))
 
     def _sample(
         self,

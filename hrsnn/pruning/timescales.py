@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -92,8 +93,9 @@ def optimize_timescales(
 ) -> Timescales:
     """Choose gamma laws of tau_m so that the spectrum resembles that of the unpruned network.
 
-    Minimises ``W_2(spectrum, reference) + 10 max(0, lambda_max) + |lambda_max - target|``. All candidates share their
-    random numbers: a neuron keeps its quantile while the laws change.
+    Minimises ``W_2(spectrum, reference) + 10 max(0, lambda_max) + |lambda_max - target|``. Neurons keep their order:
+    each takes the quantile of the new law that it has among the old time constants of its type (at random among
+    equals).
 
     Parameters
     ----------
@@ -106,7 +108,7 @@ def optimize_timescales(
     optimizer : callable, optional
         ``optimizer(objective, space, n_calls, seed)`` returns an object with the best laws `x` and their value `fun`;
         ``objective(laws)`` takes ``{type: {"mean": .., "shape": ..}}`` and the space holds a (low, high) in place of
-        each number. `scipy_search` if None.
+        each number. If None, `scipy_search` from the moments of the old time constants.
     target : float
         Largest exponent aimed at, in 1/s.
     space : mapping
@@ -138,7 +140,6 @@ def optimize_timescales(
     inhibitory = edges.inhibitory()
     members = {"excitatory": ~inhibitory, "inhibitory": inhibitory}
     searched = {kind: dict(bounds) for kind, bounds in space.items() if members[kind].any()}
-    quantiles = np.random.default_rng(seed).uniform(size=edges.n)
     n_reference = len(reference.participation)
     options = {name: value for name, value in network.items() if name != "tau_m"}
 
@@ -157,8 +158,16 @@ def optimize_timescales(
         return tau_m
 
     start = node_values(graph, "tau_m", network.get("tau_m", 0.020))
+    quantiles = np.empty(edges.n)
+    rng = np.random.default_rng(seed)
+    old: dict[str, dict[str, float]] = {}
+    for kind in searched:
+        tau = start[members[kind]]
+        rank = np.argsort(np.lexsort((rng.uniform(size=len(tau)), tau)))
+        quantiles[members[kind]] = (rank + 0.5) / len(tau)
+        old[kind] = {"mean": float(tau.mean()), "shape": float(tau.mean() ** 2 / max(tau.var(), 1e-12))}
     before = value(start)
-    search = scipy_search if optimizer is None else optimizer
+    search = functools.partial(scipy_search, start=old) if optimizer is None else optimizer
     result = search(lambda laws: value(time_constants(laws)), searched, n_calls, seed)
     if not result.fun < before:
         return Timescales(set_tau_m(graph, {}), {}, before, before)
@@ -166,7 +175,9 @@ def optimize_timescales(
     return Timescales(set_tau_m(graph, new), result.x, float(result.fun), before)
 
 
-def scipy_search(objective: Callable[[Laws], float], space: Space, n_calls: int, seed: int) -> SearchResult:
+def scipy_search(
+    objective: Callable[[Laws], float], space: Space, n_calls: int, seed: int, start: Laws | None = None
+) -> SearchResult:
     """Search the laws with Nelder and Mead's simplex on logarithmic axes.
 
     Parameters
@@ -179,6 +190,8 @@ def scipy_search(objective: Callable[[Laws], float], space: Space, n_calls: int,
         Evaluations at most.
     seed : int
         Seed of the first simplex.
+    start : mapping, optional
+        Laws around which the simplex lies, brought into the space; a random point of it if None.
 
     Returns
     -------
@@ -203,7 +216,11 @@ def scipy_search(objective: Callable[[Laws], float], space: Space, n_calls: int,
             best = SearchResult(laws, fun)
         return fun
 
-    simplex = np.random.default_rng(seed).uniform(0.1, 0.9, size=(len(names) + 1, len(names)))
+    centre = np.random.default_rng(seed).uniform(0.2, 0.8, size=len(names))
+    if start is not None:
+        centre = np.clip((np.log([start[kind][name] for kind, name in names]) - low) / (high - low), 0.0, 1.0)
+    step = np.where(centre > 0.5, -0.2, 0.2)  # towards the middle of the space
+    simplex = np.vstack([centre, centre + np.diag(step)])
     optimize.minimize(
         evaluate,
         simplex[0],

@@ -33,6 +33,26 @@ def test_sizes_follow_the_schedule(network):
         assert set(graph.edges) <= set(network.edges)
 
 
+def test_schedule_of_sampled_synapses(network):
+    """Step I keeps its own fraction whatever goes with the neurons, so far fewer synapses remain in the end."""
+    options = {**QUICK, "keep_synapses": 0.3, "add_edges": False, "tune_timescales": False}
+    pruning = LyapunovNoisePruning(schedule="sampled", **options)
+    pruning.prune(network)
+    sizes = [h["n_synapses"] for h in pruning.history_]
+    sampled = np.array([h["n_sampled"] for h in pruning.history_[1:]])
+    expected = np.array(sizes[:-1]) * (1 - 0.3 ** (1 / 8))
+    assert np.all(np.abs(sampled - expected) < 5 * np.sqrt(expected))
+    assert sizes[-1] < 0.6 * 0.3 * sizes[0]
+
+
+def test_step_one_rests_where_neurons_take_enough(network):
+    options = {**QUICK, "keep_synapses": 0.9, "add_edges": False, "tune_timescales": False}
+    pruning = LyapunovNoisePruning(**options)
+    pruned = pruning.prune(network)
+    assert [h["n_sampled"] for h in pruning.history_[2:]] == [0] * 7
+    assert contents(pruned) == contents(network.subgraph(pruned))
+
+
 def test_original_and_attributes_are_untouched(network):
     before = contents(network.copy())
     pruned = LyapunovNoisePruning(add_edges=False, tune_timescales=False, **QUICK).prune(network)
@@ -260,6 +280,8 @@ def test_errors(network):
         LyapunovNoisePruning(n_iterations=0)
     with pytest.raises(ValueError, match="strength must be one of lyapunov, weight, product"):
         LyapunovNoisePruning(strength="none")
+    with pytest.raises(ValueError, match="schedule must be total or sampled, got 'both'"):
+        LyapunovNoisePruning(schedule="both")
     with pytest.raises(ValueError, match="diagonal must be original or matched, got 'new'"):
         LyapunovNoisePruning(diagonal="new")
     with pytest.raises(ValueError, match="inputs holds 'x', which is not a node"):
