@@ -328,6 +328,7 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     def _start(self, n_features: int, connections: tuple[np.ndarray, np.ndarray] | None = None) -> None:
         if not isinstance(self.n_epochs, (int, np.integer)) or self.n_epochs < 1:
             raise ValueError(f"n_epochs must be an integer of at least 1, got {self.n_epochs!r}.")
+        NeuronVote(self.vote)  # refuses a wrong name before the training, not after it
         settings = {
             name: getattr(self, name) for name in inspect.signature(Competition).parameters if name != "n_features"
         }

@@ -59,9 +59,9 @@ cdef int _poisson_gap(double p, int seed, int i, int n) noexcept nogil:
 
 _EXP_CPP = """
 static inline double _fast_exp(double x)
-{   // 2^k times a polynomial on [-ln2/2, ln2/2]; relative error below 1e-13; a loop over it vectorises
+{   // 2^k times a polynomial on [-ln2/2, ln2/2]; relative error below 1e-12; a loop over it vectorises
     double y = x * 1.4426950408889634;
-    y = y < -1000.0 ? -1000.0 : (y > 1000.0 ? 1000.0 : y);
+    y = y < -1022.0 ? -1022.0 : (y > 1023.0 ? 1023.0 : y);  // the normal numbers
     const double k = __builtin_floor(y + 0.5);
     const double f = (y - k) * 0.6931471805599453;
     const double r = 1 + f*(1 + f*(1./2 + f*(1./6 + f*(1./24 + f*(1./120 + f*(1./720 + f*(1./5040
@@ -116,11 +116,20 @@ static inline int _stop_if(int condition)
 """
 
 
+_STOP_CYTHON = """
+from brian2.core.network import Network as _HrsnnNetwork
+cdef int _stop_if(int condition):
+    if condition:
+        _HrsnnNetwork._globally_stopped = True
+    return condition
+"""
+
+
 def _function(
     numpy_twin: Callable[..., Any],
     name: str,
     cpp: str,
-    cython: str | None,
+    cython: str,
     n_arguments: int,
     return_type: str = "float",
     stateless: bool = True,
@@ -130,8 +139,7 @@ def _function(
         numpy_twin, arg_units=[1] * n_arguments, return_unit=1, return_type=return_type, stateless=stateless
     )
     function.implementations.add_implementation("cpp", cpp, name=name, dependencies=dependencies)
-    if cython is not None:
-        function.implementations.add_implementation("cython", cython, name=name)
+    function.implementations.add_implementation("cython", cython, name=name)
     return function
 
 
@@ -193,7 +201,7 @@ fast_exp = _function(np.exp, "_fast_exp", _EXP_CPP, _EXP_CYTHON, 1)
 fast_pow = _function(_pow, "_fast_pow", _POW_CPP, _POW_CYTHON, 2, dependencies={"fast_exp": fast_exp})
 
 #: End the run after the present step if the condition holds; returns the condition.
-stop_if = _function(_stop, "_stop_if", _STOP_CPP, None, 1, return_type="integer", stateless=False)
+stop_if = _function(_stop, "_stop_if", _STOP_CPP, _STOP_CYTHON, 1, return_type="integer", stateless=False)
 
 #: What equations of this package may call; Brian2 looks them up in the namespace of a group.
 FUNCTIONS = {"fast_exp": fast_exp, "fast_pow": fast_pow, "poisson_gap": poisson_gap, "stop_if": stop_if}
@@ -209,7 +217,8 @@ class _FastMath(ast.NodeTransformer):
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         self.generic_visit(node)
-        if isinstance(node.op, ast.Pow) and not isinstance(node.right, ast.Constant):
+        varies = any(isinstance(part, ast.Name) for part in ast.walk(node.right))
+        if isinstance(node.op, ast.Pow) and varies:
             return ast.Call(ast.Name("fast_pow", ast.Load()), [node.left, node.right], [])
         return node
 
