@@ -1,25 +1,61 @@
-"""Data sets: each function returns plain NumPy arrays."""
+"""Data sets: each function returns plain NumPy arrays, or lists of them where samples differ in length."""
 
+from hrsnn.datasets._sound import read_sound
+from hrsnn.datasets.audio import fsdd, speech_commands, ti46
 from hrsnn.datasets.caltech import CALTECH_CATEGORIES, caltech101
 from hrsnn.datasets.chaotic import lorenz63, lorenz96, mackey_glass, roessler
+from hrsnn.datasets.dvs import DVS_SHAPE, dvs_gesture, read_aedat
+from hrsnn.datasets.events import (
+    NMNIST_SHAPE,
+    SHD_UNITS,
+    bin_events,
+    make_events,
+    nmnist,
+    pool_events,
+    read_nmnist,
+    read_shd,
+    shd,
+    write_shd,
+)
 from hrsnn.datasets.images import add_noise, digits, fashion_mnist, mnist, read_idx
 from hrsnn.datasets.series import google_stock, read_csv_column, synthetic_stock, synthetic_wind, wind_speed
+from hrsnn.datasets.synthetic_events import SYNTHETIC_GESTURES, synthetic_gestures, synthetic_shd
 
 __all__ = [
     "CALTECH_CATEGORIES",
+    "DVS_SHAPE",
+    "NMNIST_SHAPE",
+    "SHD_UNITS",
+    "SYNTHETIC_GESTURES",
     "add_noise",
+    "bin_events",
     "caltech101",
     "digits",
+    "dvs_gesture",
     "fashion_mnist",
+    "fsdd",
     "google_stock",
     "lorenz63",
     "lorenz96",
     "mackey_glass",
+    "make_events",
     "mnist",
+    "nmnist",
+    "pool_events",
+    "read_aedat",
     "read_csv_column",
     "read_idx",
+    "read_nmnist",
+    "read_shd",
+    "read_sound",
     "roessler",
+    "shd",
+    "speech_commands",
+    "synthetic_gestures",
+    "synthetic_shd",
     "synthetic_stock",
     "synthetic_wind",
+    "ti46",
     "wind_speed",
+    "write_shd",
 ]

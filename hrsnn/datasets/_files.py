@@ -62,14 +62,14 @@ def locate(
     """
     names = (name,) if isinstance(name, str) else tuple(name)
     if folder is not None:
-        base = _existing_folder(folder, f"{title}: folder=")
+        base = existing_folder(folder, f"{title}: folder=")
         found = _find(base, (subset, ""), names)
         if found is None:
             raise FileNotFoundError(f"{title} is not in {base}. Put {names[0]} there, or pass another folder=.")
         return found
     tried = []
     if os.environ.get(VARIABLE):
-        base = _existing_folder(os.environ[VARIABLE], f"The environment variable {VARIABLE}=")
+        base = existing_folder(os.environ[VARIABLE], f"The environment variable {VARIABLE}=")
         found = _find(base, (subset, "") if flat else (subset,), names)
         if found is not None:
             return found
@@ -93,7 +93,7 @@ def locate(
     )
 
 
-def _existing_folder(folder: str | os.PathLike, who: str) -> Path:
+def existing_folder(folder: str | os.PathLike, who: str) -> Path:
     path = Path(folder).expanduser()
     if not path.is_dir():
         raise FileNotFoundError(f"{who}{str(folder)!r} is not an existing folder. Name the folder that holds the data.")

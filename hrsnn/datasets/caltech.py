@@ -3,17 +3,13 @@
 import csv
 import io
 import os
-import tarfile
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
-from typing import IO
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from scipy import ndimage
 
+from hrsnn.datasets._archives import members
 from hrsnn.datasets._files import locate
 
 CALTECH_CATEGORIES = (
@@ -140,34 +136,11 @@ def _load(path: Path, square: bool) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _files(path: Path, inner: str) -> Iterator[tuple[str, str, bytes]]:
-    """Yield folder, file name and bytes of each file of the wanted folders in a folder, tar, or tar in a zip."""
-    wanted = {*CALTECH_CATEGORIES, *_ANNOTATIONS.values()}
-    if path.is_dir():
-        root = path.parent if path.name in CALTECH_CATEGORIES else path
-        for file in root.glob("*/*"):
-            if file.parent.name in wanted:
-                yield file.parent.name, file.name, file.read_bytes()
-        return
-    try:
-        with ExitStack() as stack:
-            if path.suffix == ".zip":
-                archive = stack.enter_context(zipfile.ZipFile(path))
-                member = next((n for n in archive.namelist() if Path(n).name == inner), None)
-                if member is None and inner == _BOXES_TAR:
-                    return
-                if member is None:
-                    raise zipfile.BadZipFile(f"it does not hold {inner}")
-                stream: IO[bytes] = stack.enter_context(archive.open(member))
-            else:
-                stream = stack.enter_context(path.open("rb"))
-            tar = stack.enter_context(tarfile.open(fileobj=stream, mode="r|*"))
-            for entry in tar:
-                parts = Path(entry.name).parts
-                content = tar.extractfile(entry)  # None for a folder
-                if content is not None and len(parts) > 1 and parts[-2] in wanted:
-                    yield parts[-2], parts[-1], content.read()
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, OSError, EOFError) as error:
-        raise ValueError(f"{path} is damaged or truncated ({error}). Get the archive again.") from error
+    """Yield folder, file name and content of each file of the ten categories."""
+    folders = {*CALTECH_CATEGORIES, *_ANNOTATIONS.values()}
+    root = path.parent if path.name in CALTECH_CATEGORIES else path
+    for name, raw in members(root, lambda name: PurePosixPath(name).parent.name in folders, inner):
+        yield PurePosixPath(name).parent.name, PurePosixPath(name).name, raw
 
 
 def _boxes(path: Path) -> dict[tuple[str, str], Box]:
