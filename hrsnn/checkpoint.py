@@ -1,11 +1,16 @@
-"""State on disk: arrays and settings in one HDF5 file, written in full or not at all."""
+"""State on disk: arrays and settings in one HDF5 file, written in full or not at all.
+
+A SHA-256 digest stands behind the HDF5 data, where HDF5 tools do not look: damage anywhere in the file is found.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +19,9 @@ import numpy as np
 
 __all__ = ["fingerprint", "read", "resume", "write"]
 
-FORMAT = 1
+FORMAT = 2
+N_DIGEST = 32  # bytes
+TEXT = h5py.string_dtype()
 
 
 def write(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> None:
@@ -25,6 +32,7 @@ def write(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], settin
     path : path
         File to write, replaced if it exists.
     arrays : mapping of str to array
+        Of numbers or text.
     settings : mapping of str to object
         Anything that JSON holds.
 
@@ -34,15 +42,14 @@ def write(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], settin
         If the file cannot be written, for example because the disk is full; the old file stays.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    image = _image(arrays, settings)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with h5py.File(partial, "w") as file:
-            file.attrs["format"] = FORMAT
-            file.attrs["settings"] = json.dumps(dict(settings))
-            for name, array in arrays.items():
-                file.create_dataset(name, data=array)
-        with open(partial, "rb") as file:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(partial, "wb") as file:
+            file.write(image)
+            file.write(hashlib.sha256(image).digest())
+            file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
     except OSError as error:
@@ -51,7 +58,20 @@ def write(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], settin
             "the state saved before is still there."
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
+
+
+def _image(arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> bytes:
+    """Return the HDF5 file as bytes: on a full disk the HDF5 library itself would end the process."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        file.attrs["format"] = FORMAT
+        file.attrs["settings"] = json.dumps(dict(settings))
+        for name, array in arrays.items():
+            text = np.asarray(array).dtype.kind == "U"
+            file.create_dataset(name, data=array.astype(object) if text else array, dtype=TEXT if text else None)
+    return buffer.getvalue()
 
 
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -71,14 +91,18 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str,
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
-    try:
-        with h5py.File(path, "r") as file:
-            if file.attrs.get("format") != FORMAT:
-                raise ValueError(f"{path} was not written by this version of hrsnn.")
-            arrays = {name: dataset[...] for name, dataset in file.items()}
-            return arrays, json.loads(file.attrs["settings"])
-    except OSError as error:
-        raise ValueError(f"{path} is damaged or not an HDF5 file ({error}). Delete it and train again.") from error
+    data = memoryview(path.read_bytes())
+    if hashlib.sha256(data[:-N_DIGEST]).digest() != data[-N_DIGEST:]:
+        raise ValueError(f"{path} is damaged, or hrsnn did not write it. Delete it and train again.")
+    with h5py.File(io.BytesIO(data[:-N_DIGEST]), "r") as file:
+        if file.attrs["format"] != FORMAT:
+            raise ValueError(f"{path} was written by another version of hrsnn. Delete it and train again.")
+        arrays = {name: _array(dataset) for name, dataset in file.items()}
+        return arrays, json.loads(file.attrs["settings"])
+
+
+def _array(dataset: h5py.Dataset) -> np.ndarray:
+    return dataset.asstr()[...].astype(str) if dataset.dtype == TEXT else dataset[...]
 
 
 def fingerprint(settings: Any, X: np.ndarray) -> str:
