@@ -17,6 +17,7 @@ __all__ = [
     "cache_folder",
     "compile_flags",
     "compiler",
+    "precompiled_header",
     "resolve",
     "use_backend",
 ]
@@ -25,6 +26,7 @@ __all__ = [
 BACKENDS = ("runtime", "cpp", "cuda")
 
 FAST_FLAGS = ("-ffast-math", "-fno-finite-math-only")
+STRICT_FLAGS = ("-ffp-contract=off",)
 _HEADERS = "algorithm assert.h climits cmath cstdint cstring ctime fstream iostream map queue random set string vector"
 
 _default = "auto"
@@ -50,8 +52,12 @@ def use_backend(name: str) -> None:
         If the back end cannot run here.
     """
     global _default
-    resolve(name)
-    _default = name
+    before, _default = _default, name
+    try:
+        resolve()
+    except (ValueError, BackendUnavailable):
+        _default = before
+        raise
 
 
 def resolve(name: str | None = None) -> str:
@@ -87,10 +93,14 @@ def resolve(name: str | None = None) -> str:
 
 @cache
 def _version(path: str) -> str:
-    done = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise BackendUnavailable(f"The C++ compiler {path} does not run: {done.stderr.strip() or done.returncode}.")
-    return done.stdout.splitlines()[0]
+    try:
+        done = subprocess.run([path, "--version"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        reason = getattr(error, "stderr", "").strip() or error
+        raise BackendUnavailable(
+            f"The C++ compiler {path} does not run: {reason}. Install g++, set CXX, or use backend='runtime'."
+        ) from error
+    return done.stdout.partition("\n")[0]
 
 
 def compiler() -> tuple[str, str]:
@@ -112,10 +122,10 @@ def compiler() -> tuple[str, str]:
 
 
 def compile_flags() -> tuple[str, ...]:
-    """Return the compiler flags. ``HRSNN_STRICT=1`` leaves out all that departs from IEEE arithmetic."""
+    """Return the compiler flags. ``HRSNN_STRICT=1`` keeps to IEEE arithmetic: no reordering, no fused products."""
     strict = os.environ.get("HRSNN_STRICT", "0") not in ("", "0")
     wide = ("-mprefer-vector-width=512",) if platform.machine() in ("x86_64", "AMD64") else ()
-    return ("-O3", "-march=native", *wide, "-std=c++17", "-w", *(() if strict else FAST_FLAGS))
+    return ("-O3", "-march=native", *wide, "-std=c++17", "-w", *(STRICT_FLAGS if strict else FAST_FLAGS))
 
 
 def build_environment() -> str:
@@ -135,6 +145,11 @@ def precompiled_header() -> Path:
     """Return the path of the standard library's precompiled header, compiled once for each compiler and flags.
 
     It halves the time to build a program. The path is what ``-include`` takes.
+
+    Raises
+    ------
+    RuntimeError
+        If the compiler fails.
     """
     path, _ = compiler()
     key = hashlib.sha256((build_environment() + _HEADERS).encode()).hexdigest()[:16]
@@ -144,6 +159,13 @@ def precompiled_header() -> Path:
         header.parent.mkdir(parents=True, exist_ok=True)
         header.write_text("".join(f"#include <{name}>\n" for name in _HEADERS.split()))
         partial = binary.with_name(f"{os.getpid()}.gch")
-        subprocess.run([path, *compile_flags(), "-x", "c++-header", str(header), "-o", str(partial)], check=True)
+        command = [path, *compile_flags(), "-x", "c++-header", str(header), "-o", str(partial)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            partial.unlink(missing_ok=True)
+            raise RuntimeError(
+                f"{path} does not compile the standard headers: {done.stderr.strip()[-500:]}. "
+                f"Check the compiler and the free disk space in {cache_folder()}, or use backend='runtime'."
+            )
         os.replace(partial, binary)
     return header
