@@ -70,13 +70,19 @@ def unit_range(X: Any) -> np.ndarray:
     return X / top
 
 
-def _positive(who: str, **times: Quantity) -> None:
-    for name, value in times.items():
+def _check_times(who: str, duration: Quantity, rest: Quantity) -> None:
+    for name, value in (("duration", duration), ("rest", rest)):
         fail_for_dimension_mismatch(value, second, f"{who}: {name} must be a time")
-        if not float(value) >= 0 or not np.isfinite(float(value)):
-            raise ValueError(f"{who}: {name} must not be negative, got {value}.")
-    if not float(times["duration"]) > 0:
-        raise ValueError(f"{who}: duration must be positive, got {times['duration']}.")
+    if not 0 < float(duration) < np.inf:
+        raise ValueError(f"{who}: duration must be positive and finite, got {duration}.")
+    if not 0 <= float(rest) < np.inf:
+        raise ValueError(f"{who}: rest must not be negative, and finite, got {rest}.")
+
+
+def _check_rate(who: str, rate_max: Quantity) -> None:
+    fail_for_dimension_mismatch(rate_max, Hz, f"{who}: rate_max must be a rate")
+    if not 0 < float(rate_max) < np.inf:
+        raise ValueError(f"{who}: rate_max must be positive and finite, got {rate_max}.")
 
 
 class _Encoder:
@@ -117,10 +123,8 @@ class PoissonEncoder(_Encoder):
     encoding = POISSON
 
     def __init__(self, rate_max: Quantity = 63.75 * Hz, duration: Quantity = 350 * ms, rest: Quantity = 150 * ms):
-        fail_for_dimension_mismatch(rate_max, Hz, "PoissonEncoder: rate_max must be a rate")
-        if not 0 < float(rate_max) < np.inf:
-            raise ValueError(f"PoissonEncoder: rate_max must be positive, got {rate_max}.")
-        _positive("PoissonEncoder", duration=duration, rest=rest)
+        _check_rate("PoissonEncoder", rate_max)
+        _check_times("PoissonEncoder", duration, rest)
         self.rate_max, self.duration, self.rest = rate_max, duration, rest
 
     def encode(self, X: Any) -> np.ndarray:
@@ -142,7 +146,7 @@ class LatencyEncoder(_Encoder):
     encoding = LATENCY
 
     def __init__(self, duration: Quantity = 50 * ms, rest: Quantity = 50 * ms):
-        _positive("LatencyEncoder", duration=duration, rest=rest)
+        _check_times("LatencyEncoder", duration, rest)
         self.duration, self.rest = duration, rest
 
     def encode(self, X: Any) -> np.ndarray:
@@ -175,10 +179,10 @@ class PopulationEncoder(_Encoder):
         duration: Quantity = 20 * ms,
         rest: Quantity = 0 * ms,
     ):
-        if n_fields < 2:
-            raise ValueError(f"PopulationEncoder: n_fields must be at least 2, got {n_fields}.")
-        fail_for_dimension_mismatch(rate_max, Hz, "PopulationEncoder: rate_max must be a rate")
-        _positive("PopulationEncoder", duration=duration, rest=rest)
+        if not isinstance(n_fields, (int, np.integer)) or n_fields < 2:
+            raise ValueError(f"PopulationEncoder: n_fields must be an integer of at least 2, got {n_fields!r}.")
+        _check_rate("PopulationEncoder", rate_max)
+        _check_times("PopulationEncoder", duration, rest)
         self.n_fields, self.rate_max, self.duration, self.rest = n_fields, rate_max, duration, rest
 
     def n_inputs(self, n_features: int) -> int:
