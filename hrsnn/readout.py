@@ -18,7 +18,8 @@ class NeuronVote:
     ----------
     vote : {"mean", "weighted"}
         ``mean``: the label whose neurons have the highest mean spike count (Diehl & Cook; Rathi 2021).
-        ``weighted``: every neuron votes for every label, in proportion to its mean response to it.
+        ``weighted``: every neuron votes for every label, in proportion to its mean response to it; a label's score
+        is the mean of the spike counts with these weights.
 
     Attributes
     ----------
@@ -48,10 +49,19 @@ class NeuronVote:
             Spike counts.
         y : array of shape (n_samples,)
             Labels.
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not fit, there are no samples, or a label is NaN.
         """
         y = np.asarray(y)
+        if np.ndim(counts) != 2 or np.size(counts) == 0:
+            raise ValueError(f"counts must have shape (n_samples, n_neurons), not empty, got {np.shape(counts)}.")
         if y.ndim != 1 or len(y) != len(counts):
             raise ValueError(f"y must have shape ({len(counts)},), one label a sample, got {y.shape}.")
+        if y.dtype.kind == "f" and np.isnan(y).any():
+            raise ValueError("y has NaN. Drop the samples without a label.")
         self.classes_, index = np.unique(y, return_inverse=True)
         member = (index[None, :] == np.arange(len(self.classes_))[:, None]).astype(float)
         return self._named(member @ counts / member.sum(axis=1, keepdims=True))
@@ -75,6 +85,10 @@ class NeuronVote:
         ----------
         counts : array of shape (n_samples, n_neurons)
         """
+        if np.ndim(counts) != 2 or np.shape(counts)[1] != len(self.labels_):
+            raise ValueError(
+                f"counts must have shape (n_samples, {len(self.labels_)}), one column a neuron, got {np.shape(counts)}."
+            )
         member = (self.labels_[None, :] == np.arange(len(self.classes_))[:, None]).astype(float)
         if self.vote == "weighted":
             total = self.responses_.sum(axis=0)
