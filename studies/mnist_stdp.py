@@ -1,0 +1,68 @@
+"""STDP pruning and weight sharing on handwritten digits."""
+
+import sys
+
+from brian2 import Quantity
+
+from hrsnn import STDPPruning
+from hrsnn.cli import main
+from hrsnn.studies import _stdp
+from hrsnn.study import study
+
+
+@study(quick=dict(n_train=6000, n_test=1000))
+def mnist_stdp(
+    run,
+    data="mnist",
+    n_neurons=100,
+    n_train=60_000,
+    n_test=10_000,
+    n_epochs=1,
+    threshold=0.3,
+    levels=3,
+    n_batches=12,
+    warm_up=3,
+    recipe="tuned",
+    eta: float | None = None,
+    offset: float | None = None,
+    theta_plus: Quantity | None = None,
+    anneal: bool | None = None,
+    max_retries=3,
+    backend="auto",
+    n_jobs=1,
+    seed=0,
+):
+    """Measure how far an STDP network for digits can be pruned, and its weights shared, before it errs.
+
+    Three networks learn the same images with one seed: all synapses; synapses above the threshold; the same with
+    shared weights (Rathi 2021, chapter 2: 81.6 % for the first with 100 neurons, 79.5 % for the last, with 4 times
+    fewer synapses and 2.4 times fewer spikes at the test; with 6,400 neurons 93.2 % and 91.5 %). Neurons take their
+    labels from training images only.
+
+    recipe=published takes eta 0.0005 and offset 0.4 from that source. With weights normalised to 78.4 and rates up
+    to 64 Hz that offset depresses all but the brightest pixels and costs 10 to 15 points, so the default, tuned,
+    has an offset of 0.05 to 0.1 and a larger eta, by the size of the network; eta, offset, theta_plus and anneal
+    replace single values of the recipe. The default threshold and levels, 0.3 and 3, are our choice as well: of the
+    source's two thresholds, 0.15 and 0.3, the higher is that of its figure 2.5, and here the one that leaves fewer
+    than a quarter of the synapses. data is mnist, fashion_mnist, digits, or a folder with IDX files.
+
+    accuracy is that of the mean rate of each label's neurons, accuracy_weighted that of a vote weighted by each
+    neuron's responses. energy_gain is the ratio of excitatory spikes at the test to those of the full network.
+    """
+    images = _stdp.digit_images(run, data, n_train, n_test)
+    _stdp.compare(
+        run,
+        images,
+        _stdp.recipe(recipe, n_neurons, eta=eta, offset=offset, theta_plus=theta_plus, anneal=anneal),
+        STDPPruning(threshold, levels, n_batches, warm_up),
+        n_neurons=n_neurons,
+        n_epochs=n_epochs,
+        max_retries=max_retries,
+        backend=backend,
+        n_jobs=n_jobs,
+        seed=seed,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(["run", __file__, *sys.argv[1:]]))

@@ -1,0 +1,175 @@
+"""How pruning of an STDP network acts: against its threshold, the size of the network, and the time of pruning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hrsnn import STDPPruning, datasets, plots
+from hrsnn.run import Run
+from hrsnn.studies import _stdp
+from hrsnn.study import study
+
+# The source's batches, and its best threshold, for digits and for photographs.
+DIGITS = {"n_batches": 12, "warm_up": 3}
+PHOTOGRAPHS = {"n_batches": 20, "warm_up": 10}
+SMALL = {"n_train": 3000, "n_test": 500, "n_neurons": 50}
+
+
+@study(quick=dict(SMALL, thresholds=[0.15, 0.3], levels=[0, 2]))
+def stdp_threshold(
+    run,
+    data="mnist",
+    thresholds=(0.05, 0.1, 0.15, 0.2, 0.25, 0.3),
+    levels=(0, 2, 3),
+    n_neurons=100,
+    n_train=60_000,
+    n_test=10_000,
+    recipe="tuned",
+    backend="auto",
+    n_jobs=1,
+    seed=0,
+):
+    """Measure connectivity and accuracy against the pruning threshold, with continuous and with shared weights.
+
+    Rathi (2021), figures 2.6 a to d. levels: numbers of shared weights, zero included; 0 for continuous weights.
+    data: a set of mnist_stdp, or caltech101, there with 20 batches of which 10 are warm-up.
+    """
+    images, batches = _images(run, data, n_train, n_test)
+    settings = dict(n_neurons=n_neurons, backend=backend, n_jobs=n_jobs, seed=seed)
+    constants = _stdp.recipe(recipe, n_neurons)
+    baseline = _stdp.train(run, "baseline", images, constants, None, **settings)
+    rows = [_row(baseline, baseline, threshold=0.0, levels="baseline")]
+    for level, threshold in run.progress([(k, t) for k in levels for t in thresholds], label="networks"):
+        schedule = STDPPruning(threshold, level or None, **batches)
+        network = _stdp.train(run, f"levels{level}_threshold{threshold}", images, constants, schedule, **settings)
+        rows.append(_row(network, baseline, threshold=threshold, levels=_levels_name(level)))
+        run.table("thresholds", rows)
+    compressed = [row for row in rows[1:] if row["levels"] != _levels_name(0)]
+    best = max(compressed or rows, key=lambda row: row["accuracy"])
+    run.save(data=images.name, accuracy_baseline=baseline["accuracy"], connectivity_baseline=baseline["connectivity"])
+    run.save(**{f"{key}_best": best[key] for key in ("accuracy", "connectivity", "energy_gain", "threshold", "levels")})
+    run.figure("connectivity_against_threshold", _lines(rows, "levels", "threshold", "connectivity"))
+    run.figure("accuracy_against_connectivity", _lines(rows, "levels", "connectivity", "accuracy"))
+
+
+@study(quick=dict(n_train=2000, n_test=500, sizes=[25, 100]))
+def stdp_size(
+    run,
+    data="mnist",
+    sizes=(100, 400, 1600, 6400),
+    threshold=0.15,
+    levels=3,
+    n_train=60_000,
+    n_test=10_000,
+    n_epochs=1,
+    recipe="tuned",
+    backend="auto",
+    n_jobs=1,
+    seeds=(0,),
+):
+    """Measure accuracy against the number of neurons, of full and of compressed networks.
+
+    Rathi (2021), figures 2.6 e and f: 81.6 % with 100 neurons, 93.2 % with 6,400; pruned at threshold 0.15 (0.1 for
+    Caltech-101) with 3 levels 91.5 % at 8 % of the synapses. With several seeds the line is their mean and the band
+    one standard deviation. data as in stdp_threshold.
+    """
+    images, batches = _images(run, data, n_train, n_test)
+    schedule = STDPPruning(threshold, levels, **batches)
+    rows: list[dict[str, Any]] = []
+    scores: dict[str, list[list[float]]] = {"baseline": [], "compressed": []}
+    for seed in seeds:
+        for name in scores:
+            scores[name].append([])
+        for size in run.progress(sizes, label=f"seed {seed}"):
+            settings = dict(n_neurons=size, n_epochs=n_epochs, backend=backend, n_jobs=n_jobs, seed=seed)
+            pair = {}
+            for name in scores:
+                pruned = None if name == "baseline" else schedule
+                constants = _stdp.recipe(recipe, size)
+                pair[name] = _stdp.train(run, f"{name}_{size}_seed{seed}", images, constants, pruned, **settings)
+                scores[name][-1].append(pair[name]["accuracy"])
+                rows.append(_row(pair[name], pair["baseline"], n_neurons=size, network=name, seed=seed))
+            run.table("sizes", rows)
+    run.save(data=images.name, **_means(rows, "n_neurons"))
+    figure, axes = plots.figure()
+    plots.accuracy(axes, sizes, scores, "excitatory neurons", log=True)
+    run.figure("accuracy_against_size", figure)
+
+
+@study(quick=dict(SMALL, thresholds=[0.2]))
+def stdp_regimes(
+    run,
+    data="mnist",
+    thresholds=(0.05, 0.1, 0.15, 0.2, 0.25, 0.3),
+    n_neurons=100,
+    n_train=60_000,
+    n_test=10_000,
+    recipe="tuned",
+    backend="auto",
+    n_jobs=1,
+    seed=0,
+):
+    """Compare pruning while, before and after training at equal connectivity, with continuous weights.
+
+    Rathi (2021), figure 2.7. Each threshold gives the connectivity of one network pruned while it learns; a network
+    thinned at random before, and one cut to its largest weights after training get as many synapses (the latter
+    fewer, if STDP has left it fewer that are not zero). data as in stdp_threshold.
+    """
+    images, batches = _images(run, data, n_train, n_test)
+    settings = dict(n_neurons=n_neurons, backend=backend, n_jobs=n_jobs, seed=seed)
+    constants = _stdp.recipe(recipe, n_neurons)
+    baseline = _stdp.train(run, "baseline", images, constants, None, **settings)
+    rows = []
+    for threshold in run.progress(thresholds, label="thresholds"):
+        name = f"while_{threshold}"
+        pruned = _stdp.train(run, name, images, constants, STDPPruning(threshold, **batches), **settings)
+        rows.append(_row(pruned, baseline, regime="while", threshold=threshold))
+        for regime in ("before", "after"):
+            schedule = STDPPruning(regime=regime, connectivity=pruned["connectivity"], **batches)
+            network = _stdp.train(run, f"{regime}_{threshold}", images, constants, schedule, **settings)
+            rows.append(_row(network, baseline, regime=regime, threshold=threshold))
+        run.table("regimes", rows)
+    run.save(data=images.name, accuracy_baseline=baseline["accuracy"], connectivity_baseline=baseline["connectivity"])
+    run.save(**_means(rows, "regime"))
+    run.figure("accuracy_against_connectivity", _lines(rows, "regime", "connectivity", "accuracy"))
+
+
+def _images(run: Run, data: str, n_train: int, n_test: int) -> tuple[_stdp.Images, dict[str, int]]:
+    """Return the images and the source's batches for them."""
+    if data != "caltech101":
+        return _stdp.digit_images(run, data, n_train, n_test), DIGITS
+    split = datasets.caltech101(view="orientations")
+    return _stdp.drawn("Caltech-101", split, n_train, n_test, 0, datasets.CALTECH_CATEGORIES), PHOTOGRAPHS
+
+
+def _row(trained: Mapping[str, Any], baseline: Mapping[str, Any], **what: Any) -> dict[str, Any]:
+    return {**what, **_stdp.numbers({**trained, "energy_gain": _stdp.energy_gain(baseline, trained)})}
+
+
+def _means(rows: list[dict[str, Any]], key: str) -> dict[str, float]:
+    """Return mean accuracy and connectivity of the rows with the same key, and network if they have one."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault("_".join(str(row[k]) for k in ("network", key) if k in row), []).append(row)
+    return {
+        f"{metric}_{name}": sum(row[metric] for row in members) / len(members)
+        for metric in ("accuracy", "connectivity")
+        for name, members in groups.items()
+    }
+
+
+def _levels_name(levels: int) -> str:
+    return f"{levels} levels" if levels else "continuous"
+
+
+def _lines(rows: list[dict[str, Any]], group: str, x: str, y: str) -> Any:
+    labels = {"accuracy": "accuracy (%)", "connectivity": "connectivity (%)", "threshold": "pruning threshold"}
+    lines: dict[str, tuple[list[float], list[float]]] = {}
+    for row in rows:
+        values = [row[key] * (1 if key == "threshold" else 100) for key in (x, y)]
+        for axis, value in zip(lines.setdefault(str(row[group]), ([], [])), values, strict=True):
+            axis.append(value)
+    figure, axes = plots.figure()
+    plots.curves(axes, lines, labels[x], labels[y])
+    return figure
