@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,8 @@ from brian2.devices.device import get_device, reset_device, runtime_device, set_
 from hrsnn import backends
 
 __all__ = ["Blueprint", "Engine", "engine"]
+
+NO_SPACE = "If the disk is full, free space, or set TMPDIR to a folder with more."
 
 State = Mapping[str, Any]
 Arrays = dict[str, np.ndarray]
@@ -148,7 +151,10 @@ class CppEngine(Engine):
     def run(self, state: State, outputs: Sequence[str]) -> Arrays:
         _check_names((*state, *outputs), self._variables)
         with tempfile.TemporaryDirectory(prefix="hrsnn-") as folder:
-            arguments = [self._argument(name, value, Path(folder)) for name, value in state.items()]
+            try:
+                arguments = [self._argument(name, value, Path(folder)) for name, value in state.items()]
+            except OSError as error:
+                raise OSError(f"The state could not be written to {folder} ({error}). {NO_SPACE}") from error
             results = Path(folder) / "results"
             results.mkdir()
             done = subprocess.run(
@@ -177,7 +183,7 @@ class CppEngine(Engine):
         if array.size == 1:
             return f"{name}={array.item()!r}"
         path = folder / f"{len(list(folder.iterdir()))}.dat"
-        array.tofile(path)
+        path.write_bytes(array.data)
         return f"{name}={path}"
 
     def _result(self, name: str, results: Path) -> np.ndarray:
@@ -186,8 +192,7 @@ class CppEngine(Engine):
         array = np.fromfile(path, dtype=variable["dtype"]) if path.exists() else np.empty(0)
         if not path.exists() or (variable["size"] is not None and array.size != variable["size"]):
             raise RuntimeError(
-                f"The simulation wrote {array.size} of {variable['size']} values of {name}. Is {results.parent.parent} "
-                "full? Free space there, or set TMPDIR to a folder with more."
+                f"The simulation wrote {array.size} of {variable['size']} values of {name} to {results}. {NO_SPACE}"
             )
         return array
 
@@ -230,8 +235,10 @@ def _sources() -> str:
 
 
 def _reason(status: int) -> str:
-    if status == -9:
-        return "It was killed: too little memory, or by hand."
+    if status == -signal.SIGKILL:
+        return "It was killed, by hand or for too little memory: use fewer neurons or a smaller batch_size."
+    if status == -signal.SIGXFSZ:
+        return f"A file became too large. {NO_SPACE}"
     return "It said nothing."
 
 
