@@ -60,7 +60,7 @@ def test_lorenz63_has_the_known_exponents():
 def test_roessler_has_the_known_exponent():
     X, Y = roessler(n_steps=10_000, rtol=1e-7)
     exponents, ends = lyapunov_exponents(X, 0.1, roessler_flow, roessler_jacobian, n_sub=16)
-    assert_allclose(ends, Y, atol=1e-3)
+    assert_allclose(ends, Y, atol=1e-5)  # needs steps no longer than dt: interpolation alone errs by 1e-4
     assert_allclose(exponents[:2], [0.071, 0], atol=0.015)  # 1,000 units of time
 
 
