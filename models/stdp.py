@@ -9,8 +9,9 @@ class STDP(SynapseModel):
     """Additive pair STDP, all-to-all pairing, hard bounds; every parameter may differ from synapse to synapse.
 
     A presynaptic spike depresses by A_minus times the postsynaptic trace, a postsynaptic spike potentiates by
-    A_plus times the presynaptic trace; both changes use the traces before their own increment. The traces belong
-    to the synapse, because tau_plus and tau_minus may.
+    A_plus times the presynaptic trace. Both changes use the traces before this time step: presynaptic spikes come
+    first, so a postsynaptic one leaves out the increment of a presynaptic one in the same step, at which the
+    synapse was updated last. The traces belong to the synapse, because tau_plus and tau_minus may.
 
     References
     ----------
@@ -29,7 +30,7 @@ class STDP(SynapseModel):
     x_plus += 1
     """
     on_post = """
-    w = clip(w + A_plus*x_plus, w_min, w_max)
+    w = clip(w + A_plus*clip(x_plus - int(lastupdate == t), 0, inf), w_min, w_max)
     x_minus += 1
     """
     frozen = {"A_plus": 0.0, "A_minus": 0.0}
