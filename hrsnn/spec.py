@@ -45,7 +45,12 @@ class ExponentialEuler(StateUpdateMethod):
         code = []
         if self.held:
             code += ["refractory_left = refractory_left - dt", "_active = int(refractory_left < 0.5*dt)"]
-        system = get_conditionally_linear_system(equations, variables)
+        try:
+            system = get_conditionally_linear_system(equations, variables)
+        except ValueError as error:
+            raise UnsupportedEquationsException(
+                f"Exponential Euler needs equations that are linear in their own variable: {error}"
+            ) from error
         dt = sp.Symbol("dt", real=True, positive=True)
         for name, (A, B) in system.items():
             x = sp.Symbol(name, real=True)
@@ -81,6 +86,8 @@ class Model:
         self._parameters = {**self.defaults, **parameters}
         for key, value in parameters.items():
             _check(f"{name} parameter {key}", value, self.defaults[key])
+            if not isinstance(value, Law):
+                _check_sign(f"{name} parameter {key}", key, value)
 
     @property
     def parameters(self) -> Mapping[str, Any]:
@@ -123,10 +130,16 @@ class Model:
         -------
         dict
             Quantities or numbers.
+
+        Raises
+        ------
+        ValueError
+            If the law of a time constant gives values that are not positive, or is a search space.
         """
         values = {}
         for key, value in self._parameters.items():
             values[key] = value.sample(n, rng) if isinstance(value, Law) else value
+            _check_sign(f"{type(self).__name__} parameter {key}", key, values[key])
         return values
 
     def _lines(self) -> list[tuple[str, str]]:
@@ -140,7 +153,8 @@ class Model:
         return "\n".join([*parts, "parameters:", values])
 
     def __repr__(self) -> str:
-        changed = [f"{k}={v!r}" for k, v in self._parameters.items() if v is not self.defaults[k]]
+        standard = dict(type(self)()._values())
+        changed = [f"{k}={self._parameters[k]!r}" for k, v in self._values() if v != standard[k]]
         return f"{type(self).__name__}({', '.join(changed)})"
 
     def __eq__(self, other: object) -> bool:
@@ -161,6 +175,7 @@ class NeuronModel(Model):
     In ``equations`` the flag ``(unless refractory)`` holds a variable for ``refractory`` (the name of a
     parameter) after each spike. The hold is a countdown ``refractory_left`` rather than Brian2's
     ``refractory`` argument, with the same result step by step: a loop without branches is several times faster.
+    A period between two time steps goes to the nearer one (Brian2 takes the lower).
     ``rest`` gives the resting value of each fast variable, ``start`` the first value of each slow one.
     """
 
@@ -184,7 +199,7 @@ class NeuronModel(Model):
     @property
     def held(self) -> tuple[str, ...]:
         """Variables that the refractory period holds."""
-        return tuple(re.findall(r"d(\w+)/dt.*\(unless refractory\)", self.equations))
+        return tuple(re.findall(r"d(\w+)/dt.*\(unless refractory\)", self.equations)) if self.refractory else ()
 
     def build(
         self,
@@ -235,6 +250,10 @@ class NeuronModel(Model):
         for variable, value in {**self.rest, **self.start}.items():
             setattr(group, variable, value)
         return group
+
+    def code(self) -> str:
+        """Return all of the model that decides the generated code; values of parameters do not."""
+        return "\n".join([super().code(), repr(dict(self.rest)), repr(dict(self.start))])
 
     def _draw_checked(self, n: int, rng: np.random.Generator | None) -> dict[str, Any]:
         if rng is None and self.heterogeneous:
@@ -318,20 +337,29 @@ def _check(what: str, value: Any, default: Any) -> None:
     if isinstance(value, Law):
         dims = value.dimensions
     else:
+        if np.asarray(value).dtype.kind not in "uif" or np.ndim(value):
+            raise TypeError(f"{what} must be a number, a Quantity or a law, got {value!r}.")
         dims = get_dimensions(value)
-        try:
-            number = float(np.asarray(value))
-        except (TypeError, ValueError):
-            raise TypeError(f"{what} must be a number, a Quantity or a law, got {value!r}.") from None
-        if not np.isfinite(number):
+        if not np.isfinite(float(value)):
             raise ValueError(f"{what} must be finite, got {value!r}.")
     if dims is not get_dimensions(default):
         raise DimensionMismatchError(f"{what} has the wrong unit", dims, get_dimensions(default))
 
 
+def _check_sign(what: str, key: str, value: Any) -> None:
+    """Refuse time constants ``tau...`` that are not positive, and a negative refractory period."""
+    lowest = np.min(np.asarray(value))
+    if (key.startswith("tau") and lowest <= 0) or (key == "t_ref" and lowest < 0):
+        right = "must not be negative" if key == "t_ref" else "must be positive"
+        raise ValueError(f"{what} {right}, got {lowest:g} s. A law takes a lower bound: low=.")
+
+
 def _unit_name(default: Any) -> str:
     dims = get_dimensions(default)
-    return "1" if dims is DIMENSIONLESS else repr(Unit(1, dim=dims))
+    if dims is DIMENSIONLESS:
+        return "1"
+    best = repr(Quantity(1.0, dim=dims).get_best_unit())
+    return best if best.isidentifier() else repr(Unit(1, dim=dims))
 
 
 def _dedent(text: str) -> str:
