@@ -1,0 +1,29 @@
+"""Numbers that judge reservoirs and forecasts: arrays in, numbers out."""
+
+from hrsnn.metrics.forecast import forecast_error, nrmse, valid_prediction_time
+from hrsnn.metrics.spikes import average_activation, energy, sops, spike_efficiency, spike_statistics
+from hrsnn.metrics.states import (
+    effective_rank,
+    generalisation_rank,
+    heterogeneity,
+    inverse_participation_ratio,
+    mean_correlation,
+    memory_capacity,
+)
+
+__all__ = [
+    "average_activation",
+    "effective_rank",
+    "energy",
+    "forecast_error",
+    "generalisation_rank",
+    "heterogeneity",
+    "inverse_participation_ratio",
+    "mean_correlation",
+    "memory_capacity",
+    "nrmse",
+    "sops",
+    "spike_efficiency",
+    "spike_statistics",
+    "valid_prediction_time",
+]

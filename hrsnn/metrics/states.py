@@ -1,0 +1,225 @@
+"""What the states of a reservoir hold."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from hrsnn.metrics._checks import Array, finite, matrix
+
+__all__ = [
+    "effective_rank",
+    "generalisation_rank",
+    "heterogeneity",
+    "inverse_participation_ratio",
+    "mean_correlation",
+    "memory_capacity",
+]
+
+
+def memory_capacity(
+    states: ArrayLike,
+    u: ArrayLike,
+    tau_max: int = 100,
+    train_fraction: float = 2 / 3,
+    alpha: float = 1e-6,
+    level: float = 0.95,
+) -> tuple[float, Array]:
+    """Return how much of its past input a reservoir holds: the sum over delays of the squared correlation.
+
+    C_tau is the squared correlation, on steps not trained on, of u(t - tau) with its best linear estimate from
+    ``states[t]`` (ridge regression). A C_tau that unrelated series would exceed with probability 1 - level counts
+    as 0: for n test steps n C_tau has approximately the chi-squared law of one degree of freedom.
+
+    Parameters
+    ----------
+    states : array of shape (n_steps, n_features)
+        State after each input; leave the wash-out out.
+    u : array of shape (n_steps,)
+        The input, best independent and uniform.
+    tau_max : int
+        Longest delay; delays run from 1.
+    train_fraction : float
+        Share of the steps, the first ones, on which the estimates are trained.
+    alpha : float
+        Ridge penalty, for states of variance 1 and as a share of the number of training steps.
+    level : float
+        Probability below which chance is discarded; 0 for no correction.
+
+    Returns
+    -------
+    capacity : float
+    profile : array of shape (tau_max,)
+        C_1 ... C_tau_max.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, values are not finite, or there are too few steps.
+
+    References
+    ----------
+    .. [1] Jaeger (2001), Short term memory in echo state networks.
+    .. [2] Dambre et al. (2012), Information processing capacity of dynamical systems (chance correction).
+    """
+    from scipy.stats import chi2
+
+    X, signal = finite(states, "states"), finite(u, "u")
+    if X.ndim != 2 or signal.shape != (len(X),):
+        raise ValueError(
+            f"states must have shape (n_steps, n_features) and u (n_steps,), got {X.shape}, {signal.shape}."
+        )
+    if not (isinstance(tau_max, (int, np.integer)) and tau_max >= 1):
+        raise ValueError(f"tau_max must be an integer of at least 1, got {tau_max!r}.")
+    if not 0 < train_fraction < 1 or not 0 <= level < 1 or alpha < 0:
+        raise ValueError("train_fraction must be in (0, 1), level in [0, 1) and alpha not negative.")
+    n = len(X) - tau_max
+    n_train = int(train_fraction * n)
+    if n_train < 10 or n - n_train < 10:
+        raise ValueError(
+            f"{len(X)} steps are too few for delays up to {tau_max}: 10 must be left to train and to test."
+        )
+    past = np.stack([signal[tau_max - tau : len(X) - tau] for tau in range(1, tau_max + 1)], axis=1)
+    estimate = _ridge(X[tau_max:][:n_train], past[:n_train], X[tau_max:][n_train:], alpha)
+    profile = _squared_correlation(past[n_train:], estimate)
+    profile[profile < chi2.ppf(level, 1) / (n - n_train)] = 0.0
+    return float(profile.sum()), profile
+
+
+def effective_rank(states: ArrayLike, share: float = 0.99) -> int:
+    """Return how many singular values hold a share of their sum: the separation of the states.
+
+    Parameters
+    ----------
+    states : array of shape (n_stimuli, n_features)
+        Final state of each stimulus, not centred.
+    share : float
+        Share of the sum of singular values, in (0, 1].
+
+    Returns
+    -------
+    int
+        0 if all states are 0.
+
+    Raises
+    ------
+    ValueError
+        If states is not a finite matrix, or share is out of range.
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f"share must be in (0, 1], got {share!r}.")
+    values = np.linalg.svd(matrix(states, "states"), compute_uv=False)
+    held = np.cumsum(values)
+    # A share of 1 is reached but for rounding.
+    return int(np.searchsorted(held, share * held[-1] * (1 - 1e-12)) + 1) if held[-1] > 0 else 0
+
+
+def generalisation_rank(states: ArrayLike, share: float = 0.99) -> int:
+    """Return the effective rank of the states of noisy versions of one stimulus: the lower, the better it generalises.
+
+    Parameters
+    ----------
+    states : array of shape (n_versions, n_features)
+        Final state of each version.
+    share : float
+        As in `effective_rank`.
+
+    References
+    ----------
+    .. [1] Legenstein & Maass (2007), Edge of chaos and prediction of computational performance.
+    """
+    return effective_rank(states, share)
+
+
+def heterogeneity(parameters: ArrayLike, scale: ArrayLike | None = None) -> float:
+    """Return the log determinant of the covariance of parameters over neurons or synapses.
+
+    Parameters
+    ----------
+    parameters : array of shape (n, n_parameters)
+        One row a neuron (or synapse).
+    scale : array of shape (n_parameters,), optional
+        Unit of each parameter, e.g. the width of its search interval; 1 if None.
+
+    Returns
+    -------
+    float
+        Minus infinity if a parameter does not vary or depends on others.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two rows, or a scale is not positive.
+    """
+    values = np.atleast_2d(finite(parameters, "parameters"))
+    values = values.T if np.ndim(parameters) == 1 else values
+    if len(values) < 2:
+        raise ValueError(f"parameters needs at least two rows, got {len(values)}.")
+    unit = np.ones(values.shape[1]) if scale is None else finite(scale, "scale")
+    if not (unit > 0).all():
+        raise ValueError(f"scale must be positive, got {unit}.")
+    sign, log_det = np.linalg.slogdet(np.atleast_2d(np.cov(values / unit, rowvar=False)))
+    return float(log_det) if sign > 0 else -np.inf
+
+
+def mean_correlation(states: ArrayLike) -> float:
+    """Return the mean correlation between two features over time, of all pairs of features that vary.
+
+    Parameters
+    ----------
+    states : array of shape (n_steps, n_features)
+        For example filtered spikes, or counts in bins.
+
+    Raises
+    ------
+    ValueError
+        If fewer than two features vary.
+    """
+    X = matrix(states, "states")
+    X = X[:, X.std(axis=0) > 0]
+    n = X.shape[1]
+    if n < 2:
+        raise ValueError(f"Correlation needs at least two features that vary, got {n}.")
+    Z = (X - X.mean(axis=0)) / X.std(axis=0)
+    return float(((Z.sum(axis=1) ** 2).mean() - n) / (n * (n - 1)))  # the sum over pairs, without all the pairs
+
+
+def inverse_participation_ratio(vectors: ArrayLike) -> Array:
+    """Return sum |v|^4 / (sum |v|^2)^2 of each vector: 1 if on one node, 1/n if spread evenly over n.
+
+    Parameters
+    ----------
+    vectors : array of shape (n_nodes,) or (n_nodes, n_vectors)
+        One vector a column, for example eigenvectors (real or complex).
+
+    Returns
+    -------
+    array of shape (n_vectors,)
+
+    Raises
+    ------
+    ValueError
+        If a vector is zero.
+    """
+    power = np.abs(np.asarray(vectors)) ** 2
+    power = power[:, None] if power.ndim == 1 else power
+    total = power.sum(axis=0)
+    if not (total > 0).all():
+        raise ValueError("A vector is zero: its participation ratio is not defined.")
+    return (power**2).sum(axis=0) / total**2
+
+
+def _ridge(X: Array, Y: Array, X_new: Array, alpha: float) -> Array:
+    mean, deviation = X.mean(axis=0), X.std(axis=0)
+    deviation = np.where(deviation > 0, deviation, 1.0)
+    Z = (X - mean) / deviation
+    U, s, Vt = np.linalg.svd(Z, full_matrices=False)
+    kept = s > s.max(initial=0.0) * 1e-12
+    gain = np.where(kept, s, 0) / np.where(kept, s**2 + alpha * len(X), 1)
+    return (X_new - mean) / deviation @ (Vt.T @ (gain[:, None] * (U.T @ (Y - Y.mean(axis=0))))) + Y.mean(axis=0)
+
+
+def _squared_correlation(A: Array, B: Array) -> Array:
+    A, B = A - A.mean(axis=0), B - B.mean(axis=0)
+    power = (A**2).sum(axis=0) * (B**2).sum(axis=0)
+    return np.where(power > 0, (A * B).sum(axis=0) ** 2 / np.where(power > 0, power, 1), 0.0)
