@@ -199,7 +199,7 @@ def _sinkhorn_divergence(first: np.ndarray, second: np.ndarray, regularisation: 
 
     def cost(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         blocks = [slice(i, i + 500) for i in range(0, len(x), 500)]  # bounds the memory
-        options = {"reg": regularisation, "method": "sinkhorn", "max_iter": 1000, "tol": 1e-4}
+        options = {"reg": regularisation, "method": "log_sinkhorn", "max_iter": 1000, "tol": 1e-4}
         return np.concatenate([solve_sample_batch(x[b], y[b], **options).value for b in blocks])
 
     same = first is second

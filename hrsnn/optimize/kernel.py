@@ -98,10 +98,10 @@ class WassersteinMatern(StationaryKernelMixin, NormalizedKernelMixin, Kernel):
         if eval_gradient and Y is not None:
             raise ValueError("The gradient can only be evaluated for Y=None.")
         parts = self._parts(X, X if Y is None else Y)
-        K, slope = self._matern(parts.sum(axis=0))
+        K, slope = matern(parts.sum(axis=0), self.nu)
         if Y is None:
             np.fill_diagonal(K, 1.0)
-            K = self._checked(K) if self.metric == "sinkhorn" else K
+            K = projected(K) if self.metric == "sinkhorn" else K
         if not eval_gradient:
             return K
         if self.hyperparameter_length_scale.fixed:
@@ -131,7 +131,7 @@ class WassersteinMatern(StationaryKernelMixin, NormalizedKernelMixin, Kernel):
         index = np.arange(len(x))
         stencil[index, index], stencil[len(x) + index, index] = high, low
         r2 = self._parts(stencil, X_train).sum(axis=0)
-        slope = self._matern(self._parts(x[None], X_train).sum(axis=0)[0])[1]
+        slope = matern(self._parts(x[None], X_train).sum(axis=0)[0], self.nu)[1]
         return (slope * (r2[: len(x)] - r2[len(x) :]) / (high - low)[:, None]).T
 
     def _parts(self, X: Any, Y: Any) -> np.ndarray:
@@ -144,35 +144,48 @@ class WassersteinMatern(StationaryKernelMixin, NormalizedKernelMixin, Kernel):
             raise ValueError(f"The {self.metric} metric has {len(distances)} lengths, got {len(lengths)}.")
         return distances / lengths[:, None, None] ** 2
 
-    def _matern(self, r2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the Matern function of r^2 and its derivative with respect to r^2."""
-        r = np.sqrt(r2)
-        if self.nu == 0.5:
-            e = np.exp(-r)
-            return e, -e / np.maximum(2 * r, 1e-12)  # not differentiable at r = 0
-        if self.nu == 1.5:
-            e = np.exp(-np.sqrt(3) * r)
-            return (1 + np.sqrt(3) * r) * e, -1.5 * e
-        if self.nu == 2.5:
-            e = np.exp(-np.sqrt(5) * r)
-            return (1 + np.sqrt(5) * r + 5 / 3 * r2) * e, -5 / 6 * (1 + np.sqrt(5) * r) * e
-        raise ValueError(f"nu must be 0.5, 1.5 or 2.5, got {self.nu!r}.")
-
-    def _checked(self, K: np.ndarray) -> np.ndarray:
-        """Return the Gram matrix, projected on the positive semi-definite ones of unit diagonal if it is not one."""
-        values, vectors = np.linalg.eigh((K + K.T) / 2)
-        if values[0] >= -1e-8 * values[-1]:
-            return K
-        warnings.warn(
-            f"The {self.metric} Gram matrix has the eigenvalue {values[0]:.3g} and was projected; "
-            'metric="quantile" is positive definite.',
-            IndefiniteKernelWarning,
-            stacklevel=2,
-        )
-        K = (vectors * np.maximum(values, 0)) @ vectors.T
-        deviation = np.sqrt(np.diag(K))
-        return K / np.outer(deviation, deviation)
-
     def __repr__(self) -> str:
         lengths = ", ".join(f"{length:.3g}" for length in np.atleast_1d(self.length_scale))
         return f"WassersteinMatern(length_scale=[{lengths}], nu={self.nu}, metric={self.metric!r})"
+
+
+def matern(r2: np.ndarray, nu: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the Matern function of r^2 and its derivative with respect to r^2."""
+    r = np.sqrt(r2)
+    if nu == 0.5:
+        e = np.exp(-r)
+        return e, -e / np.maximum(2 * r, 1e-12)  # not differentiable at r = 0
+    if nu == 1.5:
+        e = np.exp(-np.sqrt(3) * r)
+        return (1 + np.sqrt(3) * r) * e, -1.5 * e
+    if nu == 2.5:
+        e = np.exp(-np.sqrt(5) * r)
+        return (1 + np.sqrt(5) * r + 5 / 3 * r2) * e, -5 / 6 * (1 + np.sqrt(5) * r) * e
+    raise ValueError(f"nu must be 0.5, 1.5 or 2.5, got {nu!r}.")
+
+
+def projected(K: np.ndarray) -> np.ndarray:
+    """Return a Gram matrix, projected on the positive semi-definite ones of unit diagonal if it is not one.
+
+    Parameters
+    ----------
+    K : array of shape (n, n)
+        Symmetric.
+
+    Returns
+    -------
+    array of shape (n, n)
+        K itself if its smallest eigenvalue is above -1e-8 times the largest; a warning comes otherwise.
+    """
+    values, vectors = np.linalg.eigh(K)
+    if values[0] >= -1e-8 * values[-1]:
+        return K
+    warnings.warn(
+        f"A Gram matrix has the eigenvalue {values[0]:.3g} and was projected. "
+        'The metrics "quantile" and "sliced" are positive definite.',
+        IndefiniteKernelWarning,
+        stacklevel=2,
+    )
+    K = (vectors * np.maximum(values, 0)) @ vectors.T
+    deviation = np.sqrt(np.diag(K))
+    return K / np.outer(deviation, deviation)

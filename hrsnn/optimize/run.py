@@ -209,7 +209,7 @@ def evaluate(
         value = float(np.mean(values))
         variance = float(np.var(values, ddof=1) / len(values)) if len(values) > 1 else 0.0
         message = "" if math.isfinite(value) else f"the objective returned {value}"
-    except Exception as error:  # whatever the objective raises is recorded
+    except (Exception, SystemExit) as error:  # whatever the objective raises is recorded
         value, variance, message = math.nan, 0.0, f"{type(error).__name__}: {error}"
     if message:
         value, variance = math.nan, 0.0

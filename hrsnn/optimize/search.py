@@ -256,7 +256,9 @@ class Search:
                 noise="gaussian",
                 random_state=random_state,
             )
-            processes.append(process.fit(rows, warp(values)))
+            with threadpool_limits(1), warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its bound is no news
+                processes.append(process.fit(rows, warp(values)))
         return max(processes, key=lambda process: process.log_marginal_likelihood_value_)
 
     @property
@@ -274,7 +276,6 @@ class Search:
         if len(self.successes) < 2:
             return self.space.from_unit(rng.random((1, dimensions)))[0]
         with threadpool_limits(1), warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its bound is no news
             warnings.filterwarnings("ignore", "Predicted variances smaller than 0")
             process = self.model(int(rng.integers(2**31)))
             best = process.predict(process.X_train_).min()
@@ -299,5 +300,5 @@ class Search:
         believed = process.predict(pending) if self.batch == "believer" else process.y_train_.min()
         values = np.concatenate([process.y_train_, np.broadcast_to(believed, len(pending))])
         alpha = np.concatenate([process.alpha + process.noise_, np.full(len(pending), process.noise_)])
-        imagined = GaussianProcessRegressor(process.kernel_, alpha=alpha, optimizer=None)
+        imagined = GaussianProcessRegressor(process.kernel_.k1, alpha=alpha, optimizer=None)  # k2 is the noise
         return imagined.fit(np.concatenate([process.X_train_, pending]), values)

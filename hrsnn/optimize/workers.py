@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import time
+import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from typing import Any
@@ -22,7 +22,8 @@ class Workers:
         Address of a running Dask scheduler. None starts a local cluster: one process and one thread a worker,
         kept from point to point, so what is compiled or imported once stays.
     timeout : float or None
-        Seconds after which an evaluation is given up and its worker process restarted.
+        Seconds after which an evaluation is given up and its worker process restarted (which needs Dask's
+        nanny, as workers have by default). A worker measures from the start of the evaluation.
 
     Raises
     ------
@@ -58,7 +59,7 @@ class Workers:
             raise ConnectionError(f"No Dask scheduler answers at {scheduler!r} ({error}). Is it running?") from None
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is lost is told by our own errors
         self._client.run(_warm_up)
-        self._running: dict[Any, tuple[Any, float]] = {}
+        self._running: dict[Any, Any] = {}
 
     @property
     def idle(self) -> bool:
@@ -68,7 +69,7 @@ class Workers:
 
     def submit(self, key: Any, function: Callable[..., Any], *arguments: Any) -> None:
         """Start ``function(*arguments)``; ``next`` will give its outcome with the key."""
-        self._running[key] = self._client.submit(function, *arguments, pure=False), time.monotonic()
+        self._running[key] = self._client.submit(_watched, self._timeout, function, *arguments, pure=False)
 
     def next(self) -> tuple[Any, Any, str]:
         """Wait for an evaluation to end.
@@ -85,45 +86,23 @@ class Workers:
         """
         from distributed import wait
 
-        while True:
-            for key, (future, _) in self._running.items():
-                if future.status != "pending":
-                    return self._finish(key, future)
-            late = self._late()
-            if late is not None:
-                return late
-            try:
-                with self._client.as_current():
-                    wait([future for future, _ in self._running.values()], self._patience(), "FIRST_COMPLETED")
-            except TimeoutError:
-                continue
-            except CancelledError:
-                raise self._lost() from None
-
-    def _finish(self, key: Any, future: Any) -> tuple[Any, Any, str]:
+        try:
+            with self._client.as_current():
+                wait(list(self._running.values()), return_when="FIRST_COMPLETED")
+        except CancelledError:
+            raise self._lost() from None
+        key, future = next((key, future) for key, future in self._running.items() if future.status != "pending")
         if future.status in ("cancelled", "lost"):
             raise self._lost()
         del self._running[key]
         if future.status == "error":  # the function catches its own errors: what is left is a worker that died
             return key, None, f"{type(future.exception()).__name__}: {future.exception()}"
-        return key, future.result(), ""
-
-    def _late(self) -> tuple[Any, Any, str] | None:
-        for key, (future, started) in self._running.items():
-            if self._timeout is not None and time.monotonic() - started > self._timeout:
-                busy = [worker for worker, keys in self._client.processing().items() if future.key in keys]
-                future.cancel()
-                self._client.restart_workers(busy, raise_for_error=False)
-                self._client.run(_warm_up)
-                del self._running[key]
-                return key, None, f"stopped after the time limit of {self._timeout:g} s"
-        return None
-
-    def _patience(self) -> float | None:
-        if self._timeout is None:
-            return None
-        first = min(started for _, started in self._running.values())
-        return max(first + self._timeout - time.monotonic(), 0.01)
+        outcome, late_worker = future.result()
+        if late_worker:
+            self._client.restart_workers([late_worker], raise_for_error=False)
+            self._client.run(_warm_up)
+            return key, None, f"stopped after the time limit of {self._timeout:g} s"
+        return key, outcome, ""
 
     def _lost(self) -> ConnectionError:
         return ConnectionError(f"The Dask scheduler at {self._address} is gone.")
@@ -133,6 +112,21 @@ class Workers:
         self._client.close(timeout=1)
         if self._cluster is not None:
             self._cluster.close(timeout=10)
+
+
+def _watched(timeout: float | None, function: Callable[..., Any], *arguments: Any) -> tuple[Any, str]:
+    """Return the outcome and "", or None and the address of this worker, to be restarted, if it takes too long."""
+    if timeout is None:
+        return function(*arguments), ""
+    from distributed import get_worker
+
+    outcome: list[Any] = []
+    thread = threading.Thread(target=lambda: outcome.append(function(*arguments)), daemon=True)
+    thread.start()
+    thread.join(timeout)
+    if not outcome and not thread.is_alive():
+        raise RuntimeError("the evaluation ended without a result")
+    return (outcome[0], "") if outcome else (None, get_worker().address)
 
 
 def _warm_up() -> None:
