@@ -1,0 +1,299 @@
+"""Milliseconds an image of every back end and form, against a hand-written C++ program and the usual script."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from statistics import median
+from threading import Event, Thread
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from hrsnn import STDPClassifier, backends, plots
+from hrsnn.cli import main
+from hrsnn.models import PowerLawSTDP
+from hrsnn.studies import _stdp
+from hrsnn.studies._script import script
+from hrsnn.study import study
+
+REFERENCE = Path(__file__).parent.parent / "tests" / "reference" / "stdp_network.cpp"
+FORMS: dict[str, dict[str, Any]] = {"dense": {"backend": "cpp"}, "declared": {"backend": "cpp", "dense_kernel": False}}
+MAX_RETRIES = 3
+WALL, CPU = 0, 1
+
+
+@study(quick=dict(data="digits", sizes=[100], n_images=200, n_script=0))
+def speed(run, data="mnist", sizes=(100, 400, 1600, 6400), n_images=500, n_script=10, repeats=3, seed=0):
+    """Measure milliseconds an image in training and test, compilation, start and memory, by size and form.
+
+    Forms: dense, the compiled network with the C++ kernel; declared, the same with Brian2's Synapses throughout;
+    runtime, inside Python with Brian2's code generation target; script, the usual Brian2 script with two runs an
+    image; reference, a C++ program written by hand (only in a checkout, where its source is). All have the same
+    equations, constants, images and number of retries. n_script images go through script and runtime, 0 leaves them
+    out.
+
+    Training and test take turns over the forms, ``repeats`` times. Times are medians, ratios to the reference are
+    medians of ratios within a turn. Each stands twice: wall time, and processor time of this process and its
+    children (cpu), which says more on a busy machine. Compilation starts from an empty cache in which only the
+    precompiled header is ready; start is the time of a run over one image with a compiled program.
+    """
+    images = _stdp.digit_images(run, data, max(n_images, n_script, 2), n_images)
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="hrsnn-speed-") as folder, _cache(Path(folder)):
+        work = Path(folder)
+        header_wall, header_cpu = _time(backends.precompiled_header)
+        run.save(data=images.name, header_seconds=header_wall, header_cpu_seconds=header_cpu)
+        reference = _compile_reference(work)
+        if reference is None:
+            run.save(reference=f"left out: {REFERENCE.name} is not here, run this study in a checkout")
+        for size in run.progress(sizes, label="sizes"):
+            measure = partial(_size, images, size, n_images, n_script, repeats, seed, reference, work)
+            rows += run.cached(f"size_{size}", measure)
+            run.table("speed", rows)
+            run.save(**_headline(rows))
+    run.figure("milliseconds", _figure(rows))
+
+
+def _size(
+    images: _stdp.Images,
+    size: int,
+    n_images: int,
+    n_script: int,
+    repeats: int,
+    seed: int,
+    reference: Path | None,
+    work: Path,
+) -> list[dict[str, Any]]:
+    """Return one row a form for networks of one size."""
+    built, times = {}, {}
+    X, X_test = images.X_train[:n_images], images.X_test
+    for form, settings in FORMS.items():
+        new = _factory(size, seed, **settings)
+        build, start = (_time(partial(_once, new, X[:1])) for _ in range(2))
+        built[form] = {"build_s": build[WALL], "build_cpu_s": build[CPU], "start_s": start[WALL]}
+        times[form] = _form(new, X, X_test, built[form])
+    if reference is not None:
+        built["reference"] = {}
+        times["reference"] = _reference(reference, work, X, X_test, size, seed, built["reference"])
+    turns = [{form: measure() for form, measure in times.items()} for _ in range(repeats)]
+    rows = [_row(form, size, built[form], turns) for form in times]
+    if n_script:
+        rows += _slow(images, size, n_script, seed)
+    return rows
+
+
+def _factory(size: int, seed: int, **settings: Any) -> Callable[[], STDPClassifier]:
+    synapse = PowerLawSTDP(eta=0.01, offset=0.1)  # constants of the reference program and of the script
+    return lambda: STDPClassifier(size, synapse=synapse, anneal=False, max_retries=MAX_RETRIES, seed=seed, **settings)
+
+
+def _once(new: Callable[[], STDPClassifier], X: np.ndarray) -> None:
+    new().fit(X)
+
+
+def _form(
+    new: Callable[[], STDPClassifier], X: np.ndarray, X_test: np.ndarray, facts: dict[str, Any]
+) -> Callable[[], dict[str, tuple[float, float]]]:
+    """Return what measures training and test of one form once; memory and presentations go to `facts`."""
+
+    def measure() -> dict[str, tuple[float, float]]:
+        classifier = new()
+        with _PeakMemory() as memory:
+            train = _time(lambda: classifier.fit(X))
+            test = _time(lambda: classifier.transform(X_test))
+        draws = classifier.state_["input.draw"][~X.any(axis=0)]  # an input that never fires draws once a presentation
+        facts["presentations_per_image"] = round(float(draws.max()) / len(X), 3) if draws.size else None
+        facts["memory_mb"] = memory.megabytes
+        return {"train": _per_image(train, len(X)), "test": _per_image(test, len(X_test))}
+
+    return measure
+
+
+def _reference(
+    program: Path, work: Path, X: np.ndarray, X_test: np.ndarray, size: int, seed: int, facts: dict[str, Any]
+) -> Callable[[], dict[str, tuple[float, float]]]:
+    """Return what measures training and test of the hand-written program once, from weights of the same law."""
+    weights = 0.3 * (np.random.default_rng(seed).random((X.shape[1], size)) + 0.01)
+    files = {"train": X, "test": X_test, "w": weights.astype("<f4")}
+    for name, array in files.items():
+        array.tofile(work / f"{name}.bin")
+    common = [f"N={size}", f"n_in={X.shape[1]}", f"max_tries={MAX_RETRIES + 1}", f"seed={seed}"]
+
+    def call(mode: str, *arguments: str) -> tuple[float, float]:
+        def program_run() -> None:
+            command = [str(program), f"mode={mode}", f"images={work / mode}.bin", f"out={work}/{mode}_"]
+            done = subprocess.run([*command, *common, *arguments], capture_output=True, text=True, check=True)
+            said.update(json.loads(done.stdout))
+
+        said: dict[str, Any] = {}
+        elapsed = _time(program_run)
+        if mode == "train":
+            facts["presentations_per_image"] = round(said["presentations"] / said["images"], 3)
+        return _per_image(elapsed, said["images"])
+
+    def measure() -> dict[str, tuple[float, float]]:
+        with _PeakMemory() as memory:
+            train = call("train", f"w={work}/w.bin")
+            test = call("test", f"w={work}/train_w.bin", f"theta={work}/train_theta.bin")
+        facts["memory_mb"] = memory.megabytes
+        return {"train": train, "test": test}
+
+    return measure
+
+
+def _slow(images: _stdp.Images, size: int, n_script: int, seed: int) -> list[dict[str, Any]]:
+    """Return rows of the forms inside Python, from few images."""
+    X = images.X_train[:n_script]
+    classifier = _factory(size, seed, backend="runtime", batch_size=n_script)().fit(X[:1])
+    train = _time(lambda: classifier.fit(X))
+    test = _time(lambda: classifier.transform(X))
+    seconds, target = script(images.X_train[: n_script + 1], size, seed)
+    empty = dict.fromkeys(_row("", size, {}, []), None)
+    runtime = {"train_ms": _per_image(train, len(X))[WALL], "test_ms": _per_image(test, len(X))[WALL]}
+    return [
+        {**empty, "n_neurons": size, "form": f"runtime ({target})", **_rounded(runtime)},
+        {**empty, "n_neurons": size, "form": f"script ({target})", "train_ms": round(1000 * seconds, 1)},
+    ]
+
+
+def _row(form: str, size: int, facts: dict[str, Any], turns: list[dict[str, Any]]) -> dict[str, Any]:
+    row: dict[str, Any] = {"n_neurons": size, "form": form}
+    for task in ("train", "test"):
+        for unit, kind in (("ms", WALL), ("cpu_ms", CPU)):
+            own = [turn[form][task][kind] for turn in turns]
+            base = [turn["reference"][task][kind] for turn in turns if "reference" in turn]
+            row[f"{task}_{unit}"] = median(own) if own else None
+            ratios = [a / b for a, b in zip(own, base, strict=False)]
+            row[f"{task}_{unit}_ratio"] = median(ratios) if ratios else None
+    names = ("presentations_per_image", "build_s", "build_cpu_s", "start_s", "memory_mb")
+    return _rounded({**row, **{name: facts.get(name) for name in names}})
+
+
+def _headline(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return time and ratio of training by size and form, and how much faster dense is than the script."""
+    short = [(f"{row['form'].split()[0]}_{row['n_neurons']}", row) for row in rows]
+    found = {f"train_ms_{name}": row["train_ms"] for name, row in short}
+    found |= {f"train_cpu_ratio_{name}": row["train_cpu_ms_ratio"] for name, row in short if row["train_cpu_ms_ratio"]}
+    found |= {f"build_s_{name}": row["build_s"] for name, row in short if row["build_s"]}
+    own = {row["n_neurons"]: row["train_ms"] for name, row in short if name.startswith("dense")}
+    scripts = {row["n_neurons"]: row["train_ms"] for name, row in short if name.startswith("script")}
+    return found | {f"faster_than_script_{size}": round(ms / own[size], 1) for size, ms in scripts.items()}
+
+
+def _figure(rows: list[dict[str, Any]]) -> Any:
+    figure, grid = plots.figure(1, 2)
+    for axes, task in zip(grid, ("train", "test"), strict=True):
+        lines: dict[str, tuple[list[float], list[float]]] = {}
+        for row in rows:
+            if row[f"{task}_ms"] is not None:
+                points = lines.setdefault(row["form"], ([], []))
+                points[0].append(row["n_neurons"])
+                points[1].append(row[f"{task}_ms"])
+        plots.curves(axes, lines, "excitatory neurons", "ms an image", log="xy")
+        sizes = sorted({row["n_neurons"] for row in rows})
+        axes.set_xticks(sizes, [str(size) for size in sizes])
+        axes.minorticks_off()
+        axes.set_title({"train": "training", "test": "test"}[task], fontsize=10)
+    return figure
+
+
+def _rounded(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: float(f"{value:.4g}") if isinstance(value, float) else value for name, value in row.items()}
+
+
+# Measuring ----------------------------------------------------------------------------------------
+
+
+def _time(function: Callable[[], Any]) -> tuple[float, float]:
+    """Return wall and processor seconds of a call, children included."""
+    wall, cpu = perf_counter(), _cpu()
+    function()
+    return round(perf_counter() - wall, 4), round(_cpu() - cpu, 4)
+
+
+def _cpu() -> float:
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def _per_image(elapsed: tuple[float, float], n_images: int) -> tuple[float, float]:
+    return 1000 * elapsed[WALL] / n_images, 1000 * elapsed[CPU] / n_images
+
+
+class _PeakMemory:
+    """Watch the children of this process; ``megabytes`` is the most that one of them held (None without /proc)."""
+
+    megabytes: float | None = None
+
+    def __enter__(self) -> _PeakMemory:
+        self._done = Event()
+        self._thread = Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.02):
+            for pid in _children():
+                if peak := _peak_megabytes(pid):
+                    self.megabytes = max(self.megabytes or 0.0, peak)
+
+
+def _children() -> set[str]:
+    found: set[str] = set()
+    for path in Path("/proc/self/task").glob("*/children"):
+        try:
+            found.update(path.read_text().split())
+        except OSError:  # the thread has ended
+            continue
+    return found
+
+
+def _peak_megabytes(pid: str) -> float | None:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        own = Path(f"/proc/{pid}/exe").readlink() == Path("/proc/self/exe").readlink()
+    except OSError:  # the process has ended
+        return None
+    if own:  # forked, but not yet the program
+        return None
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), None)
+
+
+@contextmanager
+def _cache(folder: Path) -> Iterator[None]:
+    """Compile into an empty folder for a while."""
+    before = os.environ.get("HRSNN_CACHE")
+    os.environ["HRSNN_CACHE"] = str(folder / "cache")
+    try:
+        yield
+    finally:
+        os.environ.pop("HRSNN_CACHE")
+        if before is not None:
+            os.environ["HRSNN_CACHE"] = before
+
+
+def _compile_reference(work: Path) -> Path | None:
+    if not REFERENCE.is_file():
+        return None
+    compiler, _ = backends.compiler()
+    program = work / "stdp_network"
+    subprocess.run([compiler, *backends.compile_flags(), str(REFERENCE), "-o", str(program)], check=True)
+    return program
+
+
+if __name__ == "__main__":
+    sys.exit(main(["run", __file__, *sys.argv[1:]]))
