@@ -20,6 +20,7 @@ from hrsnn.pruning.graphs import Edges, edges_of, graph_of
 from hrsnn.pruning.history import load_state, record, save_state
 from hrsnn.pruning.lyapunov import LyapunovSpectrum, node_exponents, rate_spectrum
 from hrsnn.pruning.noise import (
+    RTOL,
     STRENGTHS,
     check_strength,
     edge_scores,
@@ -303,7 +304,7 @@ class LyapunovNoisePruning:
         """Step I: edges drawn by the noise covariance, and the time constants that go with them."""
         strengths = edge_strengths(edges, self.strength, node_exponents(spectrum, tau_m))
         dynamics, leak = linear_dynamics(edges, strengths, self.delta)
-        p = keep_probabilities(edge_scores(edges, strengths, covariance(dynamics)), max(goal, 1.0))
+        p = keep_probabilities(edge_scores(edges, strengths, covariance(dynamics, rtol=RTOL)), max(goal, 1.0))
         kept = sample_edges(edges, p, rng)
         if self.diagonal == "matched":
             rescaled = strengths[kept] / np.where(strengths[kept] == 0, 1.0, p[kept])

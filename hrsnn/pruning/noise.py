@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 STRENGTHS = ("lyapunov", "weight", "product")
+RTOL = 1e-5  # of the covariance: far below what the sampling could show
 
 
 def lyapunov_matrix(edges: Edges, exponents: NDArray, floor: float = 1e-3) -> NDArray[np.float64]:
@@ -338,7 +339,7 @@ def lyapunov_noise(
         exponents = node_exponents(spectrum, node_values(graph, "tau_m", network.get("tau_m", 0.020)))
     strengths = edge_strengths(edges, strength, exponents)
     dynamics, _ = linear_dynamics(edges, strengths, delta)
-    p = keep_probabilities(edge_scores(edges, strengths, covariance(dynamics)), keep * len(edges))
+    p = keep_probabilities(edge_scores(edges, strengths, covariance(dynamics, rtol=RTOL)), keep * len(edges))
     kept = sample_edges(edges, p, rng)
     return graph_of(graph, nodes, edges.take(kept, rescaled_weights(edges, p, kept, rescale, cap)))
 
