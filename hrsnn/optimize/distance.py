@@ -126,7 +126,7 @@ def _squared_distances(space: Space, metric: str, a: bytes, b: bytes) -> np.ndar
 def _raw_squared_distances(space: Space, metric: str, a: bytes, b: bytes) -> np.ndarray:
     first, second = _features(space, metric, a), _features(space, metric, b)
     if metric == "sinkhorn":
-        return _sinkhorn_divergence(first[0], second[0], 0.05 * _median_cost(space))[None]
+        return _sinkhorn_divergence(first[0], second[0], _regularisation(space))[None]
     return np.stack([cdist(x, y, "sqeuclidean") for x, y in zip(first, second, strict=True)])
 
 
@@ -188,9 +188,11 @@ def on_log_scale(law: Law) -> bool:
 
 
 @lru_cache(maxsize=16)
-def _median_cost(space: Space) -> float:
+def _regularisation(space: Space) -> float:
+    """Return 5 % of the median cost, or more if exp(-cost / regularisation) would underflow."""
     samples = np.concatenate(_features(space, "sinkhorn", _reference(space))[0])
-    return float(np.median(cdist(samples, samples[::7], "sqeuclidean")))
+    cost = cdist(samples, samples[::7], "sqeuclidean")
+    return max(0.05 * float(np.median(cost)), float(cost.max()) / 400)
 
 
 def _sinkhorn_divergence(first: np.ndarray, second: np.ndarray, regularisation: float) -> np.ndarray:
@@ -199,7 +201,7 @@ def _sinkhorn_divergence(first: np.ndarray, second: np.ndarray, regularisation: 
 
     def cost(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         blocks = [slice(i, i + 500) for i in range(0, len(x), 500)]  # bounds the memory
-        options = {"reg": regularisation, "method": "log_sinkhorn", "max_iter": 1000, "tol": 1e-4}
+        options = {"reg": regularisation, "method": "sinkhorn", "max_iter": 1000, "tol": 1e-4}
         return np.concatenate([solve_sample_batch(x[b], y[b], **options).value for b in blocks])
 
     same = first is second

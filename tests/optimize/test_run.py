@@ -95,8 +95,12 @@ def alive(pid):
 
 
 def start(objectives, objective, options, folder):
-    code = f"import {objectives.__name__} as o\nfrom hrsnn.optimize import minimize\n"
-    code += f"if __name__ == '__main__':\n    minimize(o.{objective}, {SPACE!r}, {options}, folder={str(folder)!r}, seed=5, n_initial=5)\n"
+    code = f"""
+import {objectives.__name__} as objectives
+from hrsnn.optimize import minimize
+if __name__ == "__main__":
+    minimize(objectives.{objective}, {SPACE!r}, {options}, folder={str(folder)!r}, seed=5, n_initial=5)
+"""
     script = folder.parent / "script.py"
     script.write_text(code)
     return subprocess.Popen([sys.executable, "-W", "ignore", script], cwd=folder.parent)
