@@ -11,7 +11,7 @@ from hrsnn.studies import _stdp
 from hrsnn.study import study
 
 
-@study(quick=dict(n_train=2000))
+@study(quick=dict(n_train=2000, n_label_samples=1000))
 def caltech_stdp(
     run,
     folder: str | None = None,
@@ -29,6 +29,7 @@ def caltech_stdp(
     theta_plus: Quantity | None = None,
     anneal: bool | None = None,
     max_retries=3,
+    n_label_samples=10_000,
     backend="auto",
     n_jobs=1,
     seed=0,
@@ -60,6 +61,7 @@ def caltech_stdp(
         n_neurons=n_neurons,
         n_epochs=n_epochs,
         max_retries=max_retries,
+        n_label_samples=n_label_samples,
         backend=backend,
         n_jobs=n_jobs,
         seed=seed,

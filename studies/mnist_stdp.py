@@ -10,7 +10,7 @@ from hrsnn.studies import _stdp
 from hrsnn.study import study
 
 
-@study(quick=dict(n_train=6000, n_test=1000))
+@study(quick=dict(n_train=4000, n_test=500, n_label_samples=1000))
 def mnist_stdp(
     run,
     data="mnist",
@@ -28,6 +28,7 @@ def mnist_stdp(
     theta_plus: Quantity | None = None,
     anneal: bool | None = None,
     max_retries=3,
+    n_label_samples=10_000,
     backend="auto",
     n_jobs=1,
     seed=0,
@@ -58,6 +59,7 @@ def mnist_stdp(
         n_neurons=n_neurons,
         n_epochs=n_epochs,
         max_retries=max_retries,
+        n_label_samples=n_label_samples,
         backend=backend,
         n_jobs=n_jobs,
         seed=seed,
