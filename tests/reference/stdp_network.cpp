@@ -4,7 +4,7 @@
 // Single precision, vectorised state update, event-driven synapses, one core.
 //
 // Build:  g++ -std=c++17 -O3 -march=native -ffast-math stdp_network.cpp -o stdp_network
-//         (-ffast-math at the link step also flushes denormals)
+//         (-ffast-math at the link step also flushes denormals; -mprefer-vector-width=512 helps where there is AVX-512)
 // Run:    ./stdp_network mode=train images=train.bin N=400 w=w0.bin out=run_ seed=1 eta=0.01 offset=0.1
 //         ./stdp_network mode=test  images=test.bin  N=400 w=run_w.bin theta=run_theta.bin out=test_
 //         ./stdp_network mode=fixed spikes=pairs.bin steps=2000 N=400 w=w0.bin out=fixed_
