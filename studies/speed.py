@@ -202,7 +202,7 @@ def _figure(rows: list[dict[str, Any]]) -> Any:
         plots.curves(axes, lines, "excitatory neurons", "ms an image", log="xy")
         sizes = sorted({row["n_neurons"] for row in rows})
         axes.set_xticks(sizes, [str(size) for size in sizes])
-        axes.minorticks_off()
+        axes.set_xticks([], minor=True)
         axes.set_title({"train": "training", "test": "test"}[task], fontsize=10)
     return figure
 
