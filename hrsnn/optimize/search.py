@@ -23,7 +23,7 @@ from hrsnn.optimize.warp import Warp
 __all__ = ["Evaluation", "Search"]
 
 N_CANDIDATES = {"sliced": 500, "sinkhorn": 30}  # 2000 otherwise
-LOCAL_STEPS = (0.1, 0.03, 0.01)  # of the unit cube, around the best candidates; not for the slow sinkhorn metric
+LOCAL_STEPS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.003)  # of the unit cube, around the best candidates; not for the slow sinkhorn metric
 
 
 @dataclass(frozen=True)
@@ -289,8 +289,8 @@ class Search:
             rows = self._candidates
             gain = improvement(rows)
             for step in LOCAL_STEPS if self.metric != "sinkhorn" else ():
-                top = rows[np.argsort(-gain, kind="stable")[:10]]
-                near = np.clip(np.repeat(top, 10, axis=0) + step * rng.standard_normal((100, dimensions)), 0, 1)
+                top = rows[np.argsort(-gain, kind="stable")[:5]]
+                near = np.clip(np.repeat(top, 10, axis=0) + step * rng.standard_normal((50, dimensions)), 0, 1)
                 rows, gain = np.concatenate([rows, near]), np.concatenate([gain, improvement(near)])
         return self.space.from_unit(rows[[np.argmax(gain)]])[0]
 
