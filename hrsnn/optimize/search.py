@@ -23,7 +23,7 @@ from hrsnn.optimize.warp import Warp
 __all__ = ["Evaluation", "Search"]
 
 N_CANDIDATES = {"sliced": 500, "sinkhorn": 30}  # 2000 otherwise
-LOCAL_STEPS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.003)  # of the unit cube, around the best candidates; not for the slow sinkhorn metric
+LOCAL_STEPS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.003)  # of the unit cube, around the best; not for sinkhorn
 
 
 @dataclass(frozen=True)
