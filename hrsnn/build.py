@@ -170,7 +170,7 @@ class PresentationNetwork:
         objects += (
             self._dense(control, inputs, exc, presentation) if self.dense else self._declared(inputs, exc, presentation)
         )
-        objects += self._inhibition(control, exc)
+        objects += self._inhibition(control, exc, presentation)
         return Network(*objects)
 
     def _control(self) -> NeuronGroup:
@@ -278,10 +278,7 @@ class PresentationNetwork:
     def _fresh_presentation(self) -> str:
         """Mark the columns to normalise; at inference put the neurons to rest, so that each sample stands alone."""
         lines = ["renormalise = changed*learning", "changed = 0", "w_sum = 0", "spiked = spiked*learning"]
-        for variable, rest in self.neuron.rest.items():
-            lines.append(f"{variable} = {variable}*learning + ({rest})*(1 - learning)")
-        if self.neuron.refractory:
-            lines.append("refractory_left = refractory_left*learning")
+        lines += self.neuron.at_rest_unless("learning")
         return "\n".join(lines)
 
     def _declared(self, inputs: NeuronGroup, exc: NeuronGroup, presentation: Clock) -> list[Any]:
@@ -328,7 +325,7 @@ class PresentationNetwork:
             synapses.connect(i=self.connections[0], j=self.connections[1])
         self.synapse.initialise(synapses, self.n_synapses, np.random.default_rng(0))
 
-    def _inhibition(self, control: NeuronGroup, exc: NeuronGroup) -> list[Any]:
+    def _inhibition(self, control: NeuronGroup, exc: NeuronGroup, presentation: Clock) -> list[Any]:
         """Count the spikes, and inhibit: the sum over all neurons minus the neuron's own share, one step later."""
         n = self.n_neurons
         zeros, each = np.zeros(n, dtype=int), np.arange(n)
@@ -342,7 +339,7 @@ class PresentationNetwork:
         if not self.inhibition:
             return [count]
         if self.inhibitory is not None:
-            return [count, *self._inhibitory_layer(exc, self.inhibitory)]
+            return [count, *self._inhibitory_layer(exc, self.inhibitory, presentation)]
         lateral = Synapses(
             control,
             exc,
@@ -355,8 +352,12 @@ class PresentationNetwork:
         lateral.pre.order = 1
         return [count, lateral]
 
-    def _inhibitory_layer(self, exc: NeuronGroup, inhibitory: NeuronModel) -> list[Any]:
-        inh = inhibitory.build(self.n_neurons, name="inh", dt=self.dt)
+    def _inhibitory_layer(self, exc: NeuronGroup, inhibitory: NeuronModel, presentation: Clock) -> list[Any]:
+        extra = "learning : integer (shared, constant)"
+        inh = inhibitory.build(self.n_neurons, name="inh", dt=self.dt, extra=extra)
+        inh.learning = 1
+        at_rest = "\n".join(inhibitory.at_rest_unless("learning"))
+        inh.run_regularly(at_rest, clock=presentation, when="before_groups", order=-2)
         common = dict(delay=0 * second, dt=self.dt)
         to_inh = Synapses(exc, inh, on_pre="g_e_post += g_exc", namespace={"g_exc": G_EXC}, name="exc_to_inh", **common)
         to_inh.connect(j="i")

@@ -43,7 +43,7 @@ def write(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], settin
     """
     path = Path(path)
     image = _image(arrays, settings)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(partial, "wb") as file:

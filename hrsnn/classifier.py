@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from hrsnn import backends, checkpoint, pruning
 from hrsnn.competition import Competition
-from hrsnn.encoders import unit_range
+from hrsnn.encoders import check_samples
 from hrsnn.engine import RuntimeEngine
 from hrsnn.readout import NeuronVote
 from hrsnn.spec import NeuronModel, SynapseModel
@@ -43,7 +43,7 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     neuron : NeuronModel, optional
         Excitatory neuron; ``AdaptiveConductanceLIF()`` if None.
     synapse : SynapseModel, optional
-        Plastic synapse; ``PowerLawSTDP(eta=0.01, offset=0.1)`` if None.
+        Plastic synapse; ``PowerLawSTDP(eta=0.02, offset=0.1)`` if None.
     encoder : PoissonEncoder, LatencyEncoder or PopulationEncoder, optional
         ``PoissonEncoder()`` if None.
     pruning : hrsnn.pruning.STDPPruning, optional
@@ -117,7 +117,7 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         encoder: Any = None,
         pruning: pruning.STDPPruning | None = None,
         n_epochs: int = 1,
-        anneal: bool = False,
+        anneal: bool = True,
         w_total: float | None = None,
         inhibition: bool | str = True,
         g_inh: float = 17.0,
@@ -180,8 +180,9 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         self._start(X.shape[1])
         decisive = {name: value for name, value in self.get_params(deep=False).items() if name not in IRRELEVANT}
         layer = self.layer_
-        models = [str(layer.neuron), str(layer.synapse), repr(layer.encoder), backends.resolve(self.backend)]
-        key = checkpoint.fingerprint([decisive, models], X)
+        models = [(model.code(), model.values()) for model in (layer.neuron, layer.synapse)]
+        others = [type(layer.encoder).__name__, layer.encoder.values(), backends.resolve(self.backend)]
+        key = checkpoint.fingerprint([decisive, models, others], X)
         stopped = checkpoint.resume(self.checkpoint, key)
         if stopped is not None:
             self.state_ = stopped[0]
@@ -281,6 +282,8 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
 
     def _respond(self, X: np.ndarray, what: str) -> np.ndarray:
         n_jobs = os.cpu_count() or 1 if self.n_jobs == -1 else self.n_jobs
+        if n_jobs < 1:
+            raise ValueError(f"n_jobs must be at least 1, or -1 for one a core, got {self.n_jobs!r}.")
         chunk = self.batch_size * n_jobs
         starts = tqdm(range(0, len(X), chunk), what, unit="batch", disable=None)
         parts = [
@@ -299,6 +302,8 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     @property
     def theta_(self) -> np.ndarray:  # noqa: D102
         check_is_fitted(self, "state_")
+        if "exc.theta" not in self.state_:
+            raise AttributeError(f"{self.layer_.neuron!r} has no adaptive threshold.")
         return self.state_["exc.theta"]
 
     @property
@@ -341,8 +346,7 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         self.state_ = {"input_to_exc.w": self.layer_.initial_weights()}
 
     def _validated(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray | None]:
-        X = np.asarray(X)
-        unit_range(X)
+        X = check_samples(X)
         if reset:
             self.n_features_in_ = X.shape[1]
         elif X.shape[1] != self.n_features_in_:

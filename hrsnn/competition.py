@@ -67,14 +67,18 @@ class Competition:
     ):
         self.encoder = PoissonEncoder() if encoder is None else encoder
         self.neuron = AdaptiveConductanceLIF() if neuron is None else neuron
-        self.synapse = PowerLawSTDP(eta=0.01, offset=0.1) if synapse is None else synapse
+        self.synapse = PowerLawSTDP(eta=0.02, offset=0.1) if synapse is None else synapse
         fail_for_dimension_mismatch(dt, ms, "dt must be a time")
         if not 0 < float(dt) <= float(self.encoder.duration):
             raise ValueError(f"dt must be positive and at most the duration of a sample, got {dt}.")
         if inhibition not in (True, False, "layer"):
             raise ValueError(f"inhibition must be True, False or 'layer', got {inhibition!r}.")
-        if w_total is not None and not w_total > 0:
+        if w_total is not None and not 0 < w_total < np.inf:
             raise ValueError(f"w_total must be positive, got {w_total!r}.")
+        if not 0 <= g_inh < np.inf:
+            raise ValueError(f"g_inh must not be negative, got {g_inh!r}.")
+        if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**31:
+            raise ValueError(f"seed must be an integer in 0..2**31 - 1, got {seed!r}.")
         self.n_inputs = self.encoder.n_inputs(n_features)
         self.n_neurons, self.seed, self.backend, self.dense_kernel = n_neurons, seed, backend, dense_kernel
         self.inhibitory = ConductanceLIF() if inhibition == "layer" else None

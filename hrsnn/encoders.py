@@ -9,7 +9,7 @@ import numpy as np
 from brian2 import Hz, Quantity, ms, second
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 
-__all__ = ["Encoding", "LatencyEncoder", "PoissonEncoder", "PopulationEncoder", "unit_range"]
+__all__ = ["Encoding", "LatencyEncoder", "PoissonEncoder", "PopulationEncoder", "check_samples", "unit_range"]
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ LATENCY = Encoding(
 )
 
 
-def unit_range(X: Any) -> np.ndarray:
-    """Return samples as floats in [0, 1]: integers are divided by 255, floats are taken as they are.
+def check_samples(X: Any) -> np.ndarray:
+    """Return samples as an array, checked to be integers in 0..255 or floats in [0, 1].
 
     Parameters
     ----------
@@ -49,6 +49,7 @@ def unit_range(X: Any) -> np.ndarray:
     Returns
     -------
     array of shape (n_samples, n_features)
+        X itself, if it is an array.
 
     Raises
     ------
@@ -67,7 +68,16 @@ def unit_range(X: Any) -> np.ndarray:
     if low < 0 or high > top:
         kind = "integers in 0..255" if top == 255 else "floats in [0, 1]"
         raise ValueError(f"X must be {kind}, got values from {low:g} to {high:g}. Scale X first.")
-    return X / top
+    return X
+
+
+def unit_range(X: Any) -> np.ndarray:
+    """Return samples as floats in [0, 1]: integers are divided by 255, floats are taken as they are.
+
+    Takes and raises what ``check_samples`` does.
+    """
+    X = check_samples(X)
+    return X / (255 if X.dtype.kind in "ui" else 1)
 
 
 def _check_times(who: str, duration: Quantity, rest: Quantity) -> None:
@@ -94,15 +104,21 @@ class _Encoder:
         """Return the number of input neurons for samples of ``n_features`` values."""
         return n_features
 
+    def values(self) -> tuple[tuple[str, float], ...]:
+        """Return the settings by name, in SI units."""
+        return tuple((name, float(value)) for name, value in vars(self).items())
+
     def __repr__(self) -> str:
         settings = ", ".join(f"{key}={value!s}" for key, value in vars(self).items())
         return f"{type(self).__name__}({settings})"
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and repr(self) == repr(other)
+        if not isinstance(other, _Encoder) or type(self) is not type(other):
+            return NotImplemented
+        return self.values() == other.values()
 
     def __hash__(self) -> int:
-        return hash(repr(self))
+        return hash((type(self).__name__, self.values()))
 
 
 class PoissonEncoder(_Encoder):

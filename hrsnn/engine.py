@@ -264,6 +264,8 @@ def _build(blueprint: Blueprint, folder: Path, key: str) -> None:
 
 def _generate(blueprint: Blueprint, work: Path) -> dict[str, Any]:
     """Write the C++ source of a network; return where each variable's values are found after a run."""
+    if get_device() is not runtime_device:
+        raise RuntimeError("Compiling a network needs Brian2's device for itself: call brian2.set_device('runtime').")
     set_device("cpp_standalone", build_on_run=False)
     device = get_device()
     try:

@@ -12,6 +12,8 @@ from hrsnn.spec import SynapseModel
 
 __all__ = ["projection_kernel", "supports"]
 
+SINCE_LAST = "t_last_pre - t"  # how a model writes the time since the last presynaptic spike
+OWN_NAMES = frozenset({"W", "g", "dt", "row", "column", "never", "step", "fired", "i", "j", "k"})
 _UPDATE = re.compile(r"w\s*=\s*(.+)")
 
 _SOURCE = """
@@ -86,11 +88,15 @@ static int _normalise_weights(int learning)
 
 def supports(synapse: SynapseModel) -> bool:
     """Tell whether the kernel can run a synapse model: ``w`` alone, all else shared, one assignment to ``w``."""
+    match = _UPDATE.fullmatch(synapse.on_post.strip())
+    if match is None or synapse.heterogeneous:
+        return False
+    names = set(re.findall(r"[A-Za-z_]\w*", match[1].replace(SINCE_LAST, "0")))
     return (
         synapse.equations.strip() == "w : 1"
         and synapse.on_pre.strip() == "{target}_post += w"
-        and _UPDATE.fullmatch(synapse.on_post.strip()) is not None
-        and not synapse.heterogeneous
+        and names <= {"w", "exp", "clip", *synapse.parameters}
+        and not OWN_NAMES & set(synapse.parameters)
     )
 
 
@@ -119,7 +125,7 @@ def projection_kernel(
     match = _UPDATE.fullmatch(synapse.on_post.strip())
     if match is None:
         raise ValueError(f"{type(synapse).__name__} changes more than w at a postsynaptic spike.")
-    update = match[1].replace("t_last_pre - t", "-t_minus_t_last").replace("clip(", "_clip_weight(")
+    update = match[1].replace(SINCE_LAST, "-t_minus_t_last").replace("clip(", "_clip_weight(")
     parameters = [f"const double {key} = _array_input_to_exc_{key}[0];" for key in synapse.parameters]
     parameters.append("auto _clip_weight = [](double x, double a, double b) { return x < a ? a : (x > b ? b : x); };")
     source = _SOURCE.format(

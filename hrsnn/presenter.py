@@ -13,6 +13,7 @@ from hrsnn.functions import NEVER
 
 __all__ = ["Presenter"]
 
+FEWEST_TO_JUDGE = 10  # samples without a spike that show a silent network, not a blank sample
 RECORDED = ("spikes.i", "spikes.t", "control.n_presentations")
 
 
@@ -46,6 +47,22 @@ class Presenter:
             carried += [f"inh.{name}" for name in (*self.network.inhibitory.rest, "refractory_left")]
         return ("input_to_exc.w", *carried, "input.last_step", "input.draw", "control.n_recent")
 
+    def initial(self) -> dict[str, np.ndarray]:
+        """Return the first values of the neurons' variables, from the parameter values.
+
+        A program in the cache holds those of the values that it was first compiled with.
+        """
+        groups = [("exc", self.network.neuron)]
+        if self.network.inhibitory is not None:
+            groups.append(("inh", self.network.inhibitory))
+        first = {}
+        for group, model in groups:
+            known = {name: self.values.get(f"{group}.{name}", value) for name, value in model.parameters.items()}
+            for variable, text in {**model.rest, **model.start}.items():
+                value = known[text] if text in known else float(text)
+                first[f"{group}.{variable}"] = np.full(self.network.n_neurons, np.asarray(value, dtype=float))
+        return first
+
     def learn(self, samples: np.ndarray, state: Mapping[str, np.ndarray], **values: Any) -> tuple[dict, np.ndarray]:
         """Show samples with plasticity and homeostasis on.
 
@@ -54,7 +71,7 @@ class Presenter:
         samples : array of shape (n_samples, n_inputs)
             Encoded samples, at most ``network.batch_size``.
         state : mapping of str to array
-            State to start from: the last block's, or just ``input_to_exc.w``.
+            State to start from: the last block's, or just ``input_to_exc.w``; what is missing is at its start.
         **values
             Parameters of the synapses for this block, e.g. ``eta``.
 
@@ -69,14 +86,14 @@ class Presenter:
         RuntimeError
             If the weights become NaN, or the network is silent or fires without end.
         """
-        inputs = {**self._inputs(samples, learning=1), **state}
+        inputs = {**self._inputs(samples, learning=1), **self.initial(), **state}
         inputs |= {f"input_to_exc.{name}": value for name, value in values.items()}
         result = self.engine.run(inputs, (*self.carried, *RECORDED))
         counts = self._counts(result, len(samples))
         n_steps = int(result["control.n_presentations"][0]) * self.network.n_total
         new = {name: result[name] for name in self.carried}
         new["input.last_step"] = np.maximum(new["input.last_step"] - n_steps, -NEVER)
-        self._check_health(new, result)
+        self._check_health(new, result, len(samples))
         return new, counts
 
     def respond(self, samples: np.ndarray, state: Mapping[str, np.ndarray], n_jobs: int = 1) -> np.ndarray:
@@ -96,7 +113,8 @@ class Presenter:
         array of shape (n_samples, n_neurons)
             Spike counts.
         """
-        frozen = {name: state[name] for name in ("input_to_exc.w", *(f"exc.{x}" for x in self.network.neuron.start))}
+        slow = [f"exc.{name}" for name in self.network.neuron.start]
+        frozen = {**self.initial(), **{name: state[name] for name in ("input_to_exc.w", *slow) if name in state}}
         for group, model in (("exc", self.network.neuron), ("input_to_exc", self.network.synapse)):
             for name, value in model.frozen.items():
                 frozen[f"{group}.{name}"] = np.full_like(self.values[f"{group}.{name}"], float(value), dtype=float)
@@ -109,7 +127,8 @@ class Presenter:
     def _inputs(self, samples: np.ndarray, learning: int) -> dict[str, Any]:
         table = np.zeros((self.network.batch_size, self.network.n_input))
         table[: len(samples)] = samples
-        flags = {f"{group}.learning": learning for group in ("input", "exc", "control")}
+        groups = ("input", "exc", "control", *(["inh"] if self.network.inhibitory is not None else []))
+        flags = {f"{group}.learning": learning for group in groups}
         own = {"samples.values": table, "control.n_samples": len(samples), "input.seed_": self.seed}
         return {**self.values, **flags, **own}
 
@@ -134,12 +153,12 @@ class Presenter:
             )
         return counts[last].astype(np.uint16)
 
-    def _check_health(self, state: Mapping[str, np.ndarray], result: Mapping[str, np.ndarray]) -> None:
+    def _check_health(self, state: Mapping[str, np.ndarray], result: Mapping[str, np.ndarray], n_samples: int) -> None:
         n_presentations = int(result["control.n_presentations"][0])
         spikes = len(result["spikes.i"]) / n_presentations
         if not np.isfinite(state["input_to_exc.w"]).all():
             raise RuntimeError("Weights have become NaN. Lower the learning rate of the synapse, or check its bounds.")
-        if spikes == 0:
+        if spikes == 0 and n_samples >= FEWEST_TO_JUDGE:
             raise RuntimeError(
                 f"The network is silent: no spike in {n_presentations} presentations. Raise the rate of the encoder or "
                 "w_total, lower the threshold of the neuron, and check that the samples are not all near zero."

@@ -153,19 +153,20 @@ class Model:
         return "\n".join([*parts, "parameters:", values])
 
     def __repr__(self) -> str:
-        standard = dict(type(self)()._values())
-        changed = [f"{k}={self._parameters[k]!r}" for k, v in self._values() if v != standard[k]]
+        standard = dict(type(self)().values())
+        changed = [f"{k}={self._parameters[k]!r}" for k, v in self.values() if v != standard[k]]
         return f"{type(self).__name__}({', '.join(changed)})"
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
-        return repr(self._values()) == repr(other._values())
+        return repr(self.values()) == repr(other.values())
 
     def __hash__(self) -> int:
-        return hash((type(self).__name__, repr(self._values())))
+        return hash((type(self).__name__, repr(self.values())))
 
-    def _values(self) -> list[tuple[str, Any]]:
+    def values(self) -> list[tuple[str, Any]]:
+        """Return the parameters by name: laws, and numbers in SI units."""
         return [(k, v if isinstance(v, Law) else float(np.asarray(v))) for k, v in self._parameters.items()]
 
 
@@ -200,6 +201,11 @@ class NeuronModel(Model):
     def held(self) -> tuple[str, ...]:
         """Variables that the refractory period holds."""
         return tuple(re.findall(r"d(\w+)/dt.*\(unless refractory\)", self.equations)) if self.refractory else ()
+
+    def at_rest_unless(self, flag: str) -> list[str]:
+        """Return the statements that put the fast variables to rest where the variable ``flag`` is 0."""
+        lines = [f"{variable} = {variable}*{flag} + ({value})*(1 - {flag})" for variable, value in self.rest.items()]
+        return [*lines, *([f"refractory_left = refractory_left*{flag}"] if self.refractory else [])]
 
     def build(
         self,

@@ -25,7 +25,6 @@ class AdaptiveLIF(LIF):
     v = v_reset
     theta += theta_plus
     """
-    rest = LIF.rest
     start = {"theta": "0"}
     frozen = {"theta_plus": 0.0, "tau_theta": 1e30 * ms}
     defaults = {

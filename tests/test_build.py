@@ -144,6 +144,20 @@ def test_response_depends_on_the_sample_alone(samples, weights):
     assert_array_equal(network.respond(samples[order] * 150, state), counts[order])
 
 
+@pytest.mark.cpp
+def test_cached_program_starts_from_the_present_parameters(samples, weights):
+    def first_theta(backend, theta_init):
+        compiled = presenter(backend, dense=backend == "cpp")
+        values = {**compiled.values, "exc.theta_init": theta_init * 1e-3, "exc.theta_plus": 0.0}
+        again = Presenter(compiled.network, values, SEED, backend)
+        state, _ = again.learn(samples[:1] * 150, {"input_to_exc.w": weights.ravel()})
+        return state["exc.theta"] * 1e3
+
+    for theta_init in (20, 25):
+        assert_allclose(first_theta("cpp", theta_init), theta_init, rtol=1e-4)  # it decays with tau_theta
+        assert_allclose(first_theta("runtime", theta_init), theta_init, rtol=1e-4)
+
+
 def test_inhibitory_layer_equals_collapsed_inhibition(samples, weights):
     encoded = samples * 150
     collapsed = run(presenter("runtime"), encoded, weights)
