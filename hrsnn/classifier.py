@@ -18,6 +18,7 @@ from hrsnn import backends, checkpoint, pruning
 from hrsnn.competition import Competition
 from hrsnn.encoders import check_samples
 from hrsnn.engine import RuntimeEngine
+from hrsnn.presenter import Response
 from hrsnn.readout import NeuronVote
 from hrsnn.spec import NeuronModel, SynapseModel
 
@@ -245,7 +246,7 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
             return
         rng = np.random.default_rng([self.seed, 2])
         chosen = np.sort(rng.permutation(len(X))[: self.n_label_samples])
-        self.readout_ = NeuronVote(self.vote).fit(self._respond(X[chosen], "labelling"), y[chosen])
+        self.readout_ = NeuronVote(self.vote).fit(self._respond(X[chosen], "labelling").counts, y[chosen])
         self.classes_ = self.readout_.classes_
 
     def _set_weights(self, weights: np.ndarray) -> None:
@@ -257,15 +258,20 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     # Responding
 
     def transform(self, X: Any) -> np.ndarray:
-        """Return the spike counts of the frozen network.
+        """Return the spike counts of the frozen network, array of shape (n_samples, n_neurons).
 
         Parameters
         ----------
         X : array of shape (n_samples, n_features)
+        """
+        return self.respond(X).counts
 
-        Returns
-        -------
-        array of shape (n_samples, n_neurons)
+    def respond(self, X: Any) -> Response:
+        """Return the response of the frozen network: counts, and what they cost in spikes and presentations.
+
+        Parameters
+        ----------
+        X : array of shape (n_samples, n_features)
         """
         check_is_fitted(self, "state_")
         return self._respond(self._validated(X, None, reset=False)[0], "responding")
@@ -280,7 +286,7 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self, "readout_", msg="This STDPClassifier has no labels: call fit(X, y) with y.")
         return self.readout_.predict(self.transform(X))
 
-    def _respond(self, X: np.ndarray, what: str) -> np.ndarray:
+    def _respond(self, X: np.ndarray, what: str) -> Response:
         n_jobs = os.cpu_count() or 1 if self.n_jobs == -1 else self.n_jobs
         if n_jobs < 1:
             raise ValueError(f"n_jobs must be at least 1, or -1 for one a core, got {self.n_jobs!r}.")
@@ -290,7 +296,7 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
             self.layer_.presenter.respond(self.layer_.encoder.encode(X[start : start + chunk]), self.state_, n_jobs)
             for start in starts
         ]
-        return np.concatenate(parts)
+        return Response.join(parts)
 
     # What was learnt
 
@@ -360,12 +366,7 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     # Files
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the classifier to an HDF5 file.
-
-        Parameters
-        ----------
-        path : path
-        """
+        """Write the classifier to an HDF5 file."""
         check_is_fitted(self, "state_")
         arrays = dict(self.state_)
         if self.layer_.network.connections is not None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,10 +11,33 @@ from hrsnn.build import PresentationNetwork
 from hrsnn.engine import Engine, engine
 from hrsnn.functions import NEVER
 
-__all__ = ["Presenter"]
+__all__ = ["Presenter", "Response"]
 
 FEWEST_TO_JUDGE = 10  # samples without a spike that show a silent network, not a blank sample
 RECORDED = ("spikes.i", "spikes.t", "control.n_presentations")
+
+
+class Response(NamedTuple):
+    """What a network answers to samples.
+
+    Attributes
+    ----------
+    counts : array of shape (n_samples, n_neurons)
+        Spike counts of each sample's last presentation: what is read out.
+    spikes : array of shape (n_samples,)
+        Spikes of all neurons in all presentations of a sample: what it costs.
+    presentations : array of shape (n_samples,)
+        How often each sample was shown.
+    """
+
+    counts: np.ndarray
+    spikes: np.ndarray
+    presentations: np.ndarray
+
+    @classmethod
+    def join(cls, parts: Iterable[Response]) -> Response:
+        """Return the response to all samples from those to blocks of them."""
+        return cls(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 class Presenter:
@@ -89,14 +112,14 @@ class Presenter:
         inputs = {**self._inputs(samples, learning=1), **self.initial(), **state}
         inputs |= {f"input_to_exc.{name}": value for name, value in values.items()}
         result = self.engine.run(inputs, (*self.carried, *RECORDED))
-        counts = self._counts(result, len(samples))
+        counts = self._response(result, len(samples)).counts
         n_steps = int(result["control.n_presentations"][0]) * self.network.n_total
         new = {name: result[name] for name in self.carried}
         new["input.last_step"] = np.maximum(new["input.last_step"] - n_steps, -NEVER)
         self._check_health(new, result, len(samples))
         return new, counts
 
-    def respond(self, samples: np.ndarray, state: Mapping[str, np.ndarray], n_jobs: int = 1) -> np.ndarray:
+    def respond(self, samples: np.ndarray, state: Mapping[str, np.ndarray], n_jobs: int = 1) -> Response:
         """Show samples to the frozen network. The response to a sample does not depend on the others.
 
         Parameters
@@ -110,8 +133,7 @@ class Presenter:
 
         Returns
         -------
-        array of shape (n_samples, n_neurons)
-            Spike counts.
+        Response
         """
         slow = [f"exc.{name}" for name in self.network.neuron.start]
         frozen = {**self.initial(), **{name: state[name] for name in ("input_to_exc.w", *slow) if name in state}}
@@ -122,7 +144,7 @@ class Presenter:
         blocks = [samples[start : start + size] for start in range(0, len(samples), size)]
         states = [{**self._inputs(block, learning=0), **frozen} for block in blocks]
         results = self.engine.run_many(states, RECORDED, n_jobs)
-        return np.concatenate([self._counts(result, len(block)) for result, block in zip(results, blocks, strict=True)])
+        return Response.join(self._response(result, len(block)) for result, block in zip(results, blocks, strict=True))
 
     def _inputs(self, samples: np.ndarray, learning: int) -> dict[str, Any]:
         table = np.zeros((self.network.batch_size, self.network.n_input))
@@ -132,8 +154,8 @@ class Presenter:
         own = {"samples.values": table, "control.n_samples": len(samples), "input.seed_": self.seed}
         return {**self.values, **flags, **own}
 
-    def _counts(self, result: Mapping[str, np.ndarray], n_samples: int) -> np.ndarray:
-        """Spike counts of each sample's last presentation; which that is follows from the counts themselves."""
+    def _response(self, result: Mapping[str, np.ndarray], n_samples: int) -> Response:
+        """Sort the spikes by sample; which presentation was a sample's last follows from the counts themselves."""
         network = self.network
         n_presentations = int(result["control.n_presentations"][0])
         width = network.n_total * float(network.dt)
@@ -151,7 +173,9 @@ class Presenter:
             raise RuntimeError(
                 f"The run ended after {len(last)} of {n_samples} samples. This is a bug: please report it."
             )
-        return counts[last].astype(np.uint16)
+        shown = np.diff(last, prepend=-1)
+        spikes = np.add.reduceat(counts.sum(axis=1), np.array(last) - shown + 1)
+        return Response(counts[last].astype(np.uint16), spikes, shown)
 
     def _check_health(self, state: Mapping[str, np.ndarray], result: Mapping[str, np.ndarray], n_samples: int) -> None:
         n_presentations = int(result["control.n_presentations"][0])

@@ -181,7 +181,8 @@ def train(
         start = perf_counter()
         classifier.fit(images.X_train, images.y_train)
         trained = perf_counter()
-        counts = classifier.transform(images.X_test)
+        response = classifier.respond(images.X_test)
+        counts = response.counts
         seconds = {"seconds_train": round(trained - start, 2), "seconds_test": round(perf_counter() - trained, 2)}
         predicted = _votes(classifier, counts, "mean")
         scores = {
@@ -192,7 +193,7 @@ def train(
         weights, levels = classifier.weights_, schedule.levels if schedule else None
         costs = {
             "connectivity": classifier.connectivity_,
-            "spikes_per_image": float(counts.sum(axis=1).mean()),
+            "spikes_per_image": float(response.spikes.mean()),
             "storage_bits": min(pruning.storage_bits(weights, levels, sparse=sparse) for sparse in (False, True)),
             "presentations_per_image": _presentations(classifier, images),
         }

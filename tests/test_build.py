@@ -112,14 +112,18 @@ def test_frozen_network_equals_the_numpy_loop_and_learns_nothing(backend, form, 
     spikes, _, _, n_presentations = present(encoded * 0.5e-3, weights, rates=True, **frozen)
     assert len(spikes) > 60
     state = {"input_to_exc.w": weights.ravel(), "exc.theta": np.full(N, 21e-3)}
-    counts = presenter(backend, **form).respond(encoded, state)
+    response = presenter(backend, **form).respond(encoded, state)
     by_presentation = counts_of(spikes, n_presentations)
     last, retries = [], 0
     for k, total in enumerate(by_presentation.sum(axis=1)):
         retries = retries + 1 if total < 5 and retries < 3 else 0
         if retries == 0:
             last.append(k)
-    assert_array_equal(counts, by_presentation[last])
+    assert_array_equal(response.counts, by_presentation[last])
+    assert_array_equal(np.cumsum(response.presentations) - 1, last)
+    assert response.presentations.max() > 1
+    assert response.spikes.sum() == len(spikes)
+    assert response.spikes[0] == by_presentation[: last[0] + 1].sum()
 
 
 @pytest.mark.cpp
@@ -139,9 +143,9 @@ def test_response_depends_on_the_sample_alone(samples, weights):
     network = presenter("runtime")
     state = {"input_to_exc.w": weights.ravel(), "exc.theta": np.full(N, 20e-3)}
     order = np.random.default_rng(5).permutation(N_SAMPLES)
-    counts = network.respond(samples * 150, state)
+    counts = network.respond(samples * 150, state).counts
     assert counts.sum() > 20
-    assert_array_equal(network.respond(samples[order] * 150, state), counts[order])
+    assert_array_equal(network.respond(samples[order] * 150, state).counts, counts[order])
 
 
 @pytest.mark.cpp
@@ -183,12 +187,10 @@ def test_sparse_synapses_equal_dense_with_zeros(samples, weights):
     kept = np.random.default_rng(2).random((N_IN, N)) < 0.5
     i, j = np.nonzero(kept)
     state = {"exc.theta": np.full(N, 20e-3)}
-    dense = presenter("cpp", dense=True).respond(
-        samples * 150, {**state, "input_to_exc.w": (2 * weights * kept).ravel()}
-    )
-    sparse = presenter("cpp", connections=Wiring((i, j))).respond(
-        samples * 150, {**state, "input_to_exc.w": 2 * weights[kept]}
-    )
+    with_zeros = {**state, "input_to_exc.w": (2 * weights * kept).ravel()}
+    dense = presenter("cpp", dense=True).respond(samples * 150, with_zeros).counts
+    without = {**state, "input_to_exc.w": 2 * weights[kept]}
+    sparse = presenter("cpp", connections=Wiring((i, j))).respond(samples * 150, without).counts
     assert dense.sum() > 20
     assert_array_equal(sparse, dense)
 
