@@ -43,5 +43,11 @@ def _escape(app, what, name, obj, options, lines):
         lines[number] = "".join(parts)
 
 
+def _skip(app, what, name, obj, skip, options):
+    """Leave out what scikit-learn's base classes add to every estimator."""
+    return True if name.startswith("set_") and name.endswith("_request") else skip
+
+
 def setup(app):
+    app.connect("autodoc-skip-member", _skip)
     app.connect("autodoc-process-docstring", _escape, priority=600)  # after napoleon

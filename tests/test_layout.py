@@ -80,7 +80,8 @@ def imports(tree, module, is_package=False):
 
 def part(name):
     """The part of the package that a full name belongs to: spec, pruning, models; empty for the package itself."""
-    return name.partition(".")[2].partition(".")[0]
+    first = name.partition(".")[2].partition(".")[0]
+    return hrsnn._HOME.get(first, first)  # a public name belongs to the module that defines it
 
 
 def violations(source, module, is_package=False):

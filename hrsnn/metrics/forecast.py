@@ -80,7 +80,7 @@ def valid_prediction_time(
     y_true, y_pred : array of shape (n_steps,) or (n_steps, n_features)
         The first step is the first forecast.
     threshold : float
-        Bound of `forecast_error`: 0.4 here, 0.1 in [1]_, 0.5 in [2]_.
+        Bound of `forecast_error`: 0.4 here, 0.1 in the first reference, 0.5 in the second.
     scale : float or array of shape (n_features,), optional
         As in `forecast_error`.
     dt : float, optional
