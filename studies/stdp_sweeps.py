@@ -58,6 +58,7 @@ def stdp_size(
     run,
     data="mnist",
     sizes=(100, 400, 1600, 6400),
+    compress=True,
     threshold=0.15,
     levels=3,
     n_train=60_000,
@@ -71,13 +72,13 @@ def stdp_size(
     """Measure accuracy against the number of neurons, of full and of compressed networks.
 
     Rathi (2021), figures 2.6 e and f: 81.6 % with 100 neurons, 93.2 % with 6,400; pruned at threshold 0.15 (0.1 for
-    Caltech-101) with 3 levels 91.5 % at 8 % of the synapses. With several seeds the line is their mean and the band
+    Caltech-101) with 3 levels 91.5 % at 8 % of the synapses. compress=no leaves out the compressed networks. With several seeds the line is their mean and the band
     one standard deviation. data as in stdp_threshold.
     """
     images, batches = _images(run, data, n_train, n_test)
     schedule = STDPPruning(threshold, levels, **batches)
     rows: list[dict[str, Any]] = []
-    scores: dict[str, list[list[float]]] = {"baseline": [], "compressed": []}
+    scores: dict[str, list[list[float]]] = {name: [] for name in ("baseline", "compressed")[: 1 + compress]}
     for seed in seeds:
         for name in scores:
             scores[name].append([])
