@@ -72,8 +72,8 @@ def stdp_size(
     """Measure accuracy against the number of neurons, of full and of compressed networks.
 
     Rathi (2021), figures 2.6 e and f: 81.6 % with 100 neurons, 93.2 % with 6,400; pruned at threshold 0.15 (0.1 for
-    Caltech-101) with 3 levels 91.5 % at 8 % of the synapses. compress=no leaves out the compressed networks. With several seeds the line is their mean and the band
-    one standard deviation. data as in stdp_threshold.
+    Caltech-101) with 3 levels 91.5 % at 8 % of the synapses. compress=no leaves out the compressed networks. With
+    several seeds the line is their mean and the band one standard deviation. data as in stdp_threshold.
     """
     images, batches = _images(run, data, n_train, n_test)
     schedule = STDPPruning(threshold, levels, **batches)
