@@ -20,6 +20,7 @@ from hrsnn.datasets.events import (
 from hrsnn.datasets.images import add_noise, digits, fashion_mnist, mnist, read_idx
 from hrsnn.datasets.series import google_stock, read_csv_column, synthetic_stock, synthetic_wind, wind_speed
 from hrsnn.datasets.synthetic_events import SYNTHETIC_GESTURES, synthetic_gestures, synthetic_shd
+from hrsnn.datasets.synthetic_speech import SYNTHETIC_SPEAKERS, synthetic_spoken_digits
 
 __all__ = [
     "CALTECH_CATEGORIES",
@@ -27,6 +28,7 @@ __all__ = [
     "NMNIST_SHAPE",
     "SHD_UNITS",
     "SYNTHETIC_GESTURES",
+    "SYNTHETIC_SPEAKERS",
     "add_noise",
     "bin_events",
     "caltech101",
@@ -53,6 +55,7 @@ __all__ = [
     "speech_commands",
     "synthetic_gestures",
     "synthetic_shd",
+    "synthetic_spoken_digits",
     "synthetic_stock",
     "synthetic_wind",
     "ti46",
