@@ -20,9 +20,12 @@ _HOME = {
     **dict.fromkeys(["LatencyEncoder", "PoissonEncoder", "PopulationEncoder"], "encoders"),
     **dict.fromkeys(["BackendUnavailable", "use_backend"], "backends"),
     "STDPClassifier": "classifier",
+    "Reservoir": "reservoir",
+    "Forecaster": "forecaster",
+    **dict.fromkeys(["PopulationCode", "RateCode"], "coding"),
     "STDPPruning": "pruning",
 }
-_MODULES = ("datasets", "models", "optimize", "plots", "pruning")
+_MODULES = ("datasets", "metrics", "models", "optimize", "plots", "pruning", "topology")
 
 __all__ = ["__version__", *_HOME, *_MODULES]
 

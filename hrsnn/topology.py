@@ -213,7 +213,6 @@ def clustered(
     Parameters
     ----------
     n : int
-        Number of neurons in all.
     tau_m : Quantity (second), array of shape (n_clusters,)
         Mean time constant of the excitatory neurons of each cluster; inhibitory ones have half of it. Each neuron
         draws its own from a gamma law, clipped to 2 ms at the least.

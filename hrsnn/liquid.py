@@ -1,0 +1,292 @@
+"""A liquid: graph, models and seed made into a compiled recurrent network, and its response to a series."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import networkx as nx
+import numpy as np
+from brian2 import Quantity
+from brian2.equations.equations import Equations
+from numpy.typing import NDArray
+
+from hrsnn.coding import SeriesCode
+from hrsnn.distributions import Law
+from hrsnn.engine import Engine, RuntimeEngine, engine
+from hrsnn.models import Static
+from hrsnn.recurrent import PROJECTIONS, RecurrentNetwork, capacity
+from hrsnn.spec import NeuronModel, SynapseModel
+from hrsnn.topology import project_inputs
+
+__all__ = ["Liquid", "Readout", "Response"]
+
+#: Parameters of a synapse in units of four times the mean initial weight of its projection.
+RELATIVE = ("A_plus", "A_minus", "w_min", "w_max")
+HEADROOM = 4.0
+OWN = ("tau_m", "v_thresh", "t_ref")  # always one value a neuron, so that homogeneous networks share the program
+
+State = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Readout:
+    """An affine readout of the features of the state and of the present values u, both in [0, 1] units of the series.
+
+    Parameters
+    ----------
+    state : array of shape (n_state, n_features)
+        Weights of the state's features.
+    values : array of shape (n_features, n_features)
+        Weights of the present values; entry [d, e] from value d to value e.
+    bias : array of shape (n_features,)
+    """
+
+    state: NDArray[np.float64]
+    values: NDArray[np.float64]
+    bias: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Response:
+    """What a liquid did.
+
+    Parameters
+    ----------
+    state : dict of str to array
+        State at the end, to go on from.
+    features : array of shape (n_steps, n_state)
+        Features of the state at the end of each step.
+    u : array of shape (n_steps, n_features)
+        Value of the series in each step, given or fed back.
+    i, t : array of shape (n_spikes,)
+        Neuron and time (seconds) of each spike.
+    """
+
+    state: State
+    features: NDArray[np.float64]
+    u: NDArray[np.float64]
+    i: NDArray[np.int64]
+    t: NDArray[np.float64]
+
+
+class Liquid:
+    """A recurrent network of given graph, models and draws, ready to run.
+
+    The settings are those of ``Reservoir``, where they are described; ``filters`` are times in seconds.
+    """
+
+    def __init__(
+        self,
+        graph: nx.DiGraph,
+        n_features: int,
+        *,
+        neuron: NeuronModel,
+        inhibitory: NeuronModel,
+        synapse: SynapseModel | None,
+        code: SeriesCode,
+        inputs: Mapping[str, Any],
+        filters: Sequence[float],
+        membrane: bool,
+        squares: bool,
+        plastic_inhibition: bool,
+        dt: Quantity,
+        block: int,
+        backend: str | None,
+        seed: int,
+    ):
+        self.backend, self.seed = backend, seed
+        self.synapse = synapse
+        self.nodes = list(graph)
+        number = {node: k for k, node in enumerate(self.nodes)}
+        n = len(self.nodes)
+        edges = list(graph.edges(data="weight"))
+        pre = np.array([number[u] for u, _, _ in edges], dtype=np.int32)
+        post = np.array([number[v] for _, v, _ in edges], dtype=np.int32)
+        weight = np.array([w for _, _, w in edges], dtype=float)
+        self.inhibits = np.array([graph.nodes[node].get("type", "E") == "I" for node in self.nodes])
+        from_inhibitory = self.inhibits[pre] if len(pre) else np.zeros(0, dtype=bool)
+        n_inputs = n_features * code.inputs_per_feature
+        i, j, w = project_inputs(graph, n_inputs, seed=seed, **inputs)
+        self.wiring = {
+            "inputs": (i.astype(np.int32), j.astype(np.int32)),
+            "excitation": (pre[~from_inhibitory], post[~from_inhibitory]),
+            "inhibition": (pre[from_inhibitory], post[from_inhibitory]),
+        }
+        self.edge_of = {"excitation": np.flatnonzero(~from_inhibitory), "inhibition": np.flatnonzero(from_inhibitory)}
+        self.initial = {
+            "inputs": w,
+            "excitation": np.abs(weight[~from_inhibitory]),
+            "inhibition": np.abs(weight[from_inhibitory]),
+        }
+        parameters = self._neuron_values(graph, neuron, inhibitory)
+        self.plastic = RecurrentNetwork(
+            n_features=n_features,
+            n_neurons=n,
+            neuron=neuron,
+            own=tuple(key for key, value in parameters.items() if np.ndim(value)),
+            synapse=Static() if synapse is None else synapse,
+            static=Static(),
+            code=code,
+            sizes=tuple(capacity(len(self.wiring[name][0])) for name in PROJECTIONS),  # type: ignore[arg-type]
+            dt=dt,
+            block=block,
+            filters=len(filters),
+            membrane=membrane,
+            squares=squares,
+            plastic_inhibition=plastic_inhibition,
+        )
+        self.frozen = RecurrentNetwork(**{**vars(self.plastic), "synapse": Static(), "plastic_inhibition": True})
+        self.values = {f"neurons.{key}": value for key, value in parameters.items()}
+        self.values |= {f"neurons.tau_x_{k}": tau for k, tau in enumerate(filters)}
+        self.values["input.seed_"] = seed
+        for name, (source, target) in self.wiring.items():
+            self.values[f"{name}._synaptic_pre"] = self._padded(name, source, n_inputs if name == "inputs" else n)
+            self.values[f"{name}._synaptic_post"] = self._padded(name, target, n)
+        self.learning = self._synapse_values()
+
+    def start(self, weights: Mapping[str, np.ndarray] | None = None) -> State:
+        """Return the state of a rested network, with its initial weights or others."""
+        given = self.initial if weights is None else weights
+        return {f"{name}.w": self._padded(name, given[name], 0.0) for name in PROJECTIONS}
+
+    def weights(self, state: State) -> dict[str, np.ndarray]:
+        """Return the weights of each projection in a state, without the spare synapses."""
+        return {name: state[f"{name}.w"][: len(self.wiring[name][0])] for name in PROJECTIONS}
+
+    def run(
+        self,
+        table: NDArray[np.float64],
+        state: State,
+        *,
+        forced: Any = True,
+        fresh: Any = False,
+        learn: bool = False,
+        readout: Readout | None = None,
+    ) -> Response:
+        """Drive the network with a series.
+
+        Parameters
+        ----------
+        table : array of shape (n_steps, n_features)
+            Values in [0, 1]; ignored where a step is not forced.
+        state : dict of str to array
+            Where to start: ``start()``, or the ``state`` of a response.
+        forced : bool or array of shape (n_steps,)
+            Whether a step takes its values from the table; else it takes the readout's.
+        fresh : bool or array of shape (n_steps,)
+            Whether the neurons and inputs are put to rest before a step.
+        learn : bool
+            Whether the synapses learn.
+        readout : Readout, optional
+            Needed where a step is not forced.
+
+        Returns
+        -------
+        Response
+        """
+        network = self.plastic if learn and self.synapse is not None else self.frozen
+        run_engine = self._plastic_engine if network is self.plastic else self.frozen_engine
+        size, n_steps = network.block, len(table)
+        schedule = np.zeros((n_steps, 2))
+        schedule[:, 0], schedule[:, 1] = forced, fresh
+        fixed = {**self.values, **(self.learning if network is self.plastic else {}), **self._readout(readout)}
+        recorded, values, spikes, times = [], [], [], []
+        for first in range(0, n_steps, size):
+            rows = slice(first, min(first + size, n_steps))
+            n = rows.stop - first
+            inputs = {**fixed, **state, "samples.values": np.zeros((size, table.shape[1])), "control.n_samples": n}
+            inputs["samples.values"][:n] = table[rows]
+            inputs["schedule.values"] = np.zeros((size, 2))
+            inputs["schedule.values"][:n] = schedule[rows]
+            names = [f"states.{name}" for name in network.recorded]
+            result = run_engine.run(inputs, (*network.carried(), *names, "values.u", "spikes.i", "spikes.t"))
+            length = n * network.n_total * float(network.dt)
+            state = {name: result[name] for name in network.carried()}
+            for name in state:
+                if name.endswith(".lastupdate"):
+                    state[name] = state[name] - length
+            recorded.append(np.stack([self._block(result, name, n) for name in network.recorded], axis=1))
+            values.append(result["values.u"].reshape(n, -1))
+            spikes.append(result["spikes.i"])
+            times.append(result["spikes.t"] + first * network.n_total * float(network.dt))
+        variables = np.concatenate(recorded)
+        powers = (1, 2) if network.squares else (1,)
+        features = np.concatenate([variables**power for power in powers], axis=1).reshape(n_steps, -1)
+        u, i, t = np.concatenate(values), np.concatenate(spikes), np.concatenate(times)
+        return Response(state, features, u, i, t)
+
+    @property
+    def network(self) -> Any:
+        """The Brian2 network that does not learn, in runtime mode."""
+        if not isinstance(self.frozen_engine, RuntimeEngine):
+            raise AttributeError("network_ exists in Python only with backend='runtime'.")
+        return self.frozen_engine.network
+
+    @cached_property
+    def _plastic_engine(self) -> Engine:
+        return engine(self.plastic.blueprint(), self.backend)
+
+    @cached_property
+    def frozen_engine(self) -> Engine:
+        """The engine of the network that does not learn."""
+        return engine(self.frozen.blueprint(), self.backend)
+
+    def _block(self, result: Mapping[str, np.ndarray], name: str, n: int) -> np.ndarray:
+        """Return a variable at the end of each step: records are taken at the start, the last is the final state."""
+        records = result[f"states.{name}"].reshape(n, -1)[1:, :-1]
+        return np.concatenate([records, result[f"neurons.{name}"][None, :-1]])
+
+    def _neuron_values(self, graph: nx.DiGraph, neuron: NeuronModel, inhibitory: NeuronModel) -> dict[str, Any]:
+        """Return the parameters: an array with a value for each neuron and the spare one, or one value for all."""
+        if type(neuron) is not type(inhibitory):
+            raise TypeError(f"inhibitory must be a {type(neuron).__name__} as neuron is, got {inhibitory!r}.")
+        n = len(self.nodes)
+        rng = [np.random.default_rng([self.seed, kind]) for kind in (0, 1)]
+        drawn = [model.draw(n, rng[k]) for k, model in enumerate((neuron, inhibitory))]
+        values: dict[str, Any] = {}
+        for key in neuron.parameters:
+            pair = [np.broadcast_to(np.asarray(draw[key], dtype=float), n) for draw in drawn]
+            own = np.where(self.inhibits, pair[1], pair[0])
+            if key == "tau_m":
+                found = [graph.nodes[node].get("tau_m") for node in self.nodes]
+                own = np.array([value if tau is None else float(tau) for tau, value in zip(found, own, strict=True)])
+            same = key not in OWN and not any(isinstance(m.parameters[key], Law) for m in (neuron, inhibitory))
+            values[key] = own[0] if same and (own == own[0]).all() else np.append(own, own[0])
+        return values
+
+    def _synapse_values(self) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        if self.synapse is None:
+            return values
+        for k, name in enumerate(PROJECTIONS):
+            n = len(self.wiring[name][0])
+            if self.plastic.models()[name] is not self.synapse:
+                continue
+            unit = HEADROOM * float(self.initial[name].mean()) if n else 1.0
+            drawn = self.synapse.draw(n, np.random.default_rng([self.seed, 2, k]))
+            for key, value in drawn.items():
+                value = np.asarray(value, dtype=float) * (unit if key in RELATIVE else 1.0)
+                values[f"{name}.{key}"] = self._padded(name, value, 1.0) if np.ndim(value) else value
+            for key in Equations(self.synapse.equations).names:
+                if key != "w":
+                    values[f"{name}.{key}"] = np.zeros(capacity(n))
+            values[f"{name}.lastupdate"] = np.full(capacity(n), -1.0)
+        return values
+
+    def _padded(self, name: str, values: np.ndarray, fill: float) -> np.ndarray:
+        spare = capacity(len(self.wiring[name][0])) - len(values)
+        return np.concatenate([values, np.full(spare, fill, dtype=values.dtype)])
+
+    def _readout(self, readout: Readout | None) -> dict[str, np.ndarray]:
+        network = self.plastic
+        n_out, n_powers = network.n_features, len(network.powers)
+        if readout is None:
+            zeros = np.zeros(network.n_neurons * n_out)
+            weights = {f"readout.w_{k}": zeros for k in range(n_powers)}
+            return {**weights, "passthrough.w": np.zeros(n_out**2), "series.bias": np.zeros(n_out)}
+        parts = readout.state.reshape(n_powers, network.n_neurons, n_out)
+        weights = {f"readout.w_{k}": part.ravel() for k, part in enumerate(parts)}
+        return {**weights, "passthrough.w": readout.values.ravel(), "series.bias": readout.bias}

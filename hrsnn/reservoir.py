@@ -1,0 +1,321 @@
+"""Reservoir: a recurrent spiking network that learns by STDP without labels, as a scikit-learn transformer."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import networkx as nx
+import numpy as np
+from brian2 import Network, Quantity, ms, second
+from brian2.units.fundamentalunits import fail_for_dimension_mismatch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from hrsnn.coding import PopulationCode, SeriesCode
+from hrsnn.distributions import Law
+from hrsnn.liquid import Liquid, Response
+from hrsnn.models import LIF
+from hrsnn.spec import NeuronModel, SynapseModel
+
+__all__ = ["Reservoir", "homogeneous"]
+
+
+def homogeneous(model: Any) -> Any:
+    """Return a model whose laws are replaced by their means, so that only the dispersion differs.
+
+    Parameters
+    ----------
+    model : NeuronModel or SynapseModel
+    """
+    return type(model)(**{k: v.mean if isinstance(v, Law) else v for k, v in model.parameters.items()})
+
+
+class Reservoir(TransformerMixin, BaseEstimator):
+    """A recurrent network of spiking neurons whose state, driven by a series, makes features for a readout.
+
+    ``fit`` learns the range of the series and, with a plastic ``synapse``, adapts the weights by STDP. Then all is
+    frozen. ``transform`` starts from rest: its result is a function of the series and the seed alone. The features
+    are each neuron's exponentially filtered spikes at the end of each step of the series (for every one of
+    ``filters``), then its membrane potential (with ``membrane``), then the squares of all of these (``squares``).
+
+    Parameters
+    ----------
+    graph : networkx.DiGraph
+        Edges run pre -> post with ``weight``; nodes have ``type`` "E" or "I" (see ``hrsnn.topology``) and may have
+        their own ``tau_m``. Only the size of a weight counts, its sign follows from the type.
+    neuron : NeuronModel, optional
+        Excitatory neurons; ``LIF()`` if None.
+    inhibitory : NeuronModel, optional
+        Inhibitory neurons; by default ``neuron``, and for ``neuron=None`` with tau_m 10 ms and t_ref 2 ms.
+    synapse : SynapseModel, optional
+        Plastic synapses, for example ``STDP()``; A_plus, A_minus, w_min and w_max are in units of four times the
+        mean initial weight of the projection (inputs, excitation, inhibition). Without plasticity if None.
+    code : SeriesCode, optional
+        How a value becomes spikes; ``PopulationCode()`` if None.
+    input_weight, input_fraction, input_probability : float
+        Mean weight of the inputs' synapses, share of the neurons that may receive input, and probability of each
+        synapse (see ``hrsnn.topology.project_inputs``).
+    plastic_inhibition : bool
+        Whether the synapses of inhibitory neurons learn too.
+    n_epochs : int
+        Passes of STDP through the series.
+    filters : sequence of Quantity (second)
+        Time constants of the filtered spikes.
+    membrane, squares : bool
+        Further features.
+    margin : float
+        Share of the unit interval left free on both sides of the range of the fitted series, for values beyond it.
+    dt : Quantity (second)
+        Time step of the simulation.
+    block : int
+        Steps of the series in one run of the compiled network.
+    backend : {"auto", "runtime", "cpp"}, optional
+        The choice of ``hrsnn.use_backend`` if None.
+    n_jobs : int
+        Processes side by side that respond to several series; -1 for one a core.
+    seed : int
+        Seed of the parameter draws, the input's synapses and Poisson spikes.
+
+    Attributes
+    ----------
+    graph_ : networkx.DiGraph
+        The graph with learnt weights.
+    weights_ : dict of str to array
+        Weights of the inputs, of excitation and of inhibition.
+    low_, high_ : array of shape (n_features_in_,)
+        Range of the fitted series.
+    spike_counts_ : array of shape (n_neurons,)
+        Spikes of each neuron in the last ``transform``.
+    n_features_in_ : int
+
+    References
+    ----------
+    .. [1] Chakraborty & Mukhopadhyay, Exploiting Heterogeneity in Timescales, sections III and IV.
+    .. [2] Maass, Natschlaeger & Markram (2002), Real-time computing without stable states.
+
+    Examples
+    --------
+    >>> from hrsnn import Reservoir, topology
+    >>> from hrsnn.models import STDP
+    >>> graph = topology.distance_dependent(500, seed=0)
+    >>> states = Reservoir(graph, synapse=STDP()).fit_transform(X)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        graph: nx.DiGraph,
+        neuron: NeuronModel | None = None,
+        inhibitory: NeuronModel | None = None,
+        synapse: SynapseModel | None = None,
+        code: SeriesCode | None = None,
+        input_weight: float = 1.0,
+        input_fraction: float = 0.3,
+        input_probability: float = 0.05,
+        plastic_inhibition: bool = True,
+        n_epochs: int = 1,
+        filters: Any = (30 * ms,),
+        membrane: bool = False,
+        squares: bool = False,
+        margin: float = 0.1,
+        dt: Quantity = 0.5 * ms,
+        block: int = 500,
+        backend: str | None = None,
+        n_jobs: int = 1,
+        seed: int = 0,
+    ):
+        self.graph = graph
+        self.neuron = neuron
+        self.inhibitory = inhibitory
+        self.synapse = synapse
+        self.code = code
+        self.input_weight = input_weight
+        self.input_fraction = input_fraction
+        self.input_probability = input_probability
+        self.plastic_inhibition = plastic_inhibition
+        self.n_epochs = n_epochs
+        self.filters = filters
+        self.membrane = membrane
+        self.squares = squares
+        self.margin = margin
+        self.dt = dt
+        self.block = block
+        self.backend = backend
+        self.n_jobs = n_jobs
+        self.seed = seed
+
+    def fit(self, X: Any, y: Any = None) -> Reservoir:
+        """Learn the range of a series, and the weights by STDP, from the beginning.
+
+        Parameters
+        ----------
+        X : array of shape (n_steps, n_features) or (n_samples, n_steps, n_features)
+            A series, or several, shown one after another.
+        y : None
+            Not used.
+
+        Raises
+        ------
+        ValueError
+            If X has NaN, no steps, or a constant feature, or a setting is out of range.
+        """
+        X = self._checked(X, reset=True)
+        self.low_ = X.reshape(-1, X.shape[-1]).min(axis=0)
+        self.high_ = X.reshape(-1, X.shape[-1]).max(axis=0)
+        with np.errstate(over="ignore"):
+            flat = ~(self.high_ - self.low_ > 1e-12 * np.abs(self.high_)) | ~np.isfinite(self.high_ - self.low_)
+        if flat.any():
+            column = int(np.argmax(flat))
+            raise ValueError(
+                f"Column {column} of X runs from {self.low_[column]:g} to {self.high_[column]:g}: it is constant or "
+                "too wide for floats. Drop or rescale it."
+            )
+        self.liquid_ = self._liquid(X.shape[-1])
+        state = self.liquid_.start()
+        if self.synapse is not None:
+            table = self.scaled(X).reshape(-1, X.shape[-1])
+            fresh = self._fresh(X)
+            for _ in range(self.n_epochs):
+                state = self.liquid_.run(
+                    table, self.liquid_.start(self.liquid_.weights(state)), fresh=fresh, learn=True
+                ).state
+        self.weights_ = self.liquid_.weights(state)
+        return self
+
+    def transform(self, X: Any) -> NDArray[np.float64]:
+        """Return the features of the state at the end of each step of a series, or at the end of each of several.
+
+        Parameters
+        ----------
+        X : array of shape (n_steps, n_features) or (n_samples, n_steps, n_features)
+
+        Returns
+        -------
+        array of shape (n_steps, n_state) or (n_samples, n_state)
+        """
+        check_is_fitted(self, "weights_")
+        X = self._checked(X)
+        if X.ndim == 2:
+            response = self.respond(X)
+            self.spike_counts_ = self._counts(response)
+            return response.features
+        n_jobs = os.cpu_count() or 1 if self.n_jobs == -1 else self.n_jobs
+        _ = self.liquid_.frozen_engine  # compiled before the threads start
+        parts = np.array_split(X, min(n_jobs, len(X)))
+        with ThreadPoolExecutor(len(parts)) as pool:
+            responses = list(pool.map(self.respond, parts))
+        self.spike_counts_ = np.sum([self._counts(response) for response in responses], axis=0)
+        return np.concatenate([response.features[X.shape[1] - 1 :: X.shape[1]] for response in responses])
+
+    def respond(self, X: NDArray[np.float64]) -> Response:
+        """Return all that the frozen network does from rest, driven by one series or by several after another.
+
+        Parameters
+        ----------
+        X : array of shape (n_steps, n_features) or (n_samples, n_steps, n_features)
+
+        Returns
+        -------
+        hrsnn.liquid.Response
+        """
+        check_is_fitted(self, "weights_")
+        X = self._checked(X)
+        table = self.scaled(X).reshape(-1, X.shape[-1])
+        return self.liquid_.run(table, self.rest(), fresh=self._fresh(X))
+
+    def rest(self) -> dict[str, np.ndarray]:
+        """Return the state of the rested network with its learnt weights."""
+        check_is_fitted(self, "weights_")
+        return self.liquid_.start(self.weights_)
+
+    def scaled(self, X: Any) -> NDArray[np.float64]:
+        """Return values in [0, 1]: the fitted range between the margins; values beyond the margins are clipped."""
+        span = (np.asarray(X, dtype=float) - self.low_) / (self.high_ - self.low_)
+        return np.clip(self.margin + (1 - 2 * self.margin) * span, 0, 1)
+
+    def unscaled(self, u: Any) -> NDArray[np.float64]:
+        """Return values in units of the series: the inverse of ``scaled``."""
+        return self.low_ + (np.asarray(u) - self.margin) / (1 - 2 * self.margin) * (self.high_ - self.low_)
+
+    @property
+    def graph_(self) -> nx.DiGraph:  # noqa: D102
+        check_is_fitted(self, "weights_")
+        graph = self.graph.copy()
+        edges = list(graph.edges)
+        for name, sign in (("excitation", 1.0), ("inhibition", -1.0)):
+            for k, w in zip(self.liquid_.edge_of[name].tolist(), self.weights_[name].tolist(), strict=True):
+                graph.edges[edges[k]]["weight"] = sign * w
+        return graph
+
+    @property
+    def network_(self) -> Network:
+        """The Brian2 network that does not learn, in runtime mode."""
+        check_is_fitted(self, "weights_")
+        return self.liquid_.network
+
+    def _counts(self, response: Response) -> NDArray[np.int64]:
+        return np.bincount(response.i, minlength=len(self.liquid_.nodes))
+
+    def _liquid(self, n_features: int) -> Liquid:
+        neuron = LIF() if self.neuron is None else self.neuron
+        inhibitory = self.inhibitory
+        if inhibitory is None:
+            inhibitory = LIF(tau_m=10 * ms, t_ref=2 * ms) if self.neuron is None else neuron
+        for name, value in (("dt", self.dt), *((f"filters[{k}]", tau) for k, tau in enumerate(self.filters))):
+            fail_for_dimension_mismatch(value, second, f"{name} must be a time")
+            if not 0 < float(value) < np.inf:
+                raise ValueError(f"{name} must be positive, got {value}.")
+        for name, low in (("block", 1), ("n_epochs", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, (int, np.integer)) or value < low:
+                raise ValueError(f"{name} must be an integer of at least {low}, got {value!r}.")
+        code = PopulationCode() if self.code is None else self.code
+        if abs(float(code.step / self.dt) - round(float(code.step / self.dt))) > 1e-6 or code.step < self.dt:
+            raise ValueError(f"dt must divide the step of the code, {code.step}, got {self.dt}.")
+        if not len(self.filters):
+            raise ValueError("filters must hold at least one time constant.")
+        if not 0 <= self.margin < 0.5:
+            raise ValueError(f"margin must be in [0, 0.5), got {self.margin!r}.")
+        return Liquid(
+            self.graph,
+            n_features,
+            neuron=neuron,
+            inhibitory=inhibitory,
+            synapse=self.synapse,
+            code=code,
+            inputs={
+                "weight": self.input_weight,
+                "fraction": self.input_fraction,
+                "probability": self.input_probability,
+            },
+            filters=[float(tau) for tau in self.filters],
+            membrane=self.membrane,
+            squares=self.squares,
+            plastic_inhibition=self.plastic_inhibition,
+            dt=self.dt,
+            block=self.block,
+            backend=self.backend,
+            seed=self.seed,
+        )
+
+    def _fresh(self, X: NDArray) -> NDArray[np.bool_]:
+        """Tell the first step of each series."""
+        n_steps = X.shape[-2]
+        return np.arange(X.size // X.shape[-1]) % n_steps == 0
+
+    def _checked(self, X: Any, reset: bool = False) -> NDArray[np.float64]:
+        X = np.asarray(X, dtype=float)
+        if X.ndim not in (2, 3) or X.size == 0:
+            raise ValueError(
+                f"X must have shape (n_steps, n_features) or (n_samples, n_steps, n_features) and not be empty, "
+                f"got {X.shape}. A single series of numbers is X[:, None]."
+            )
+        if not np.isfinite(X).all():
+            raise ValueError("X has NaN or infinite values. Fill or drop them.")
+        if reset:
+            self.n_features_in_ = X.shape[-1]
+        elif X.shape[-1] != self.n_features_in_:
+            raise ValueError(f"X has {X.shape[-1]} columns, but this Reservoir was fitted with {self.n_features_in_}.")
+        return X

@@ -1,0 +1,108 @@
+"""The recurrent network as a plain NumPy loop, written from the equations: the reference of the back ends."""
+
+import numpy as np
+
+from hrsnn.functions import uniform
+
+
+def poisson_gap(p, seed, i, n):
+    return 1 + int(np.floor(np.log(uniform(seed, i, n)) / np.log1p(-p))) if p > 0 else 1 << 30
+
+
+class Loop:
+    """State and parameters of a network as `hrsnn.liquid.Liquid` makes it; weights as matrices [pre, post]."""
+
+    def __init__(self, liquid):
+        network = liquid.plastic
+        self.n, self.code, self.n_in = network.n_neurons, network.code, network.n_inputs
+        self.dt, self.n_total = float(network.dt), network.n_total
+        self.names = ("inputs", "excitation", "inhibition")
+        get = lambda name: np.broadcast_to(liquid.values[f"neurons.{name}"], self.n + 1)[: self.n]  # noqa: E731
+        self.p = {k: get(k) for k in ("tau_m", "v_rest", "v_reset", "v_thresh", "t_ref", "tau_e", "tau_i", "drive")}
+        self.taus = [liquid.values[f"neurons.tau_x_{k}"] for k in range(network.filters)]
+        self.seed = liquid.seed
+        self.synapses = {}
+        for name in self.names:
+            i, j = liquid.wiring[name]
+            s = {
+                "i": i,
+                "j": j,
+                "w": liquid.initial[name].copy(),
+                "x_plus": np.zeros(len(i)),
+                "x_minus": np.zeros(len(i)),
+            }
+            for key in ("A_plus", "A_minus", "tau_plus", "tau_minus", "w_min", "w_max"):
+                if f"{name}.{key}" in liquid.learning:
+                    value = np.asarray(liquid.learning[f"{name}.{key}"], dtype=float)
+                    s[key] = value[: len(i)] if value.ndim else np.full(len(i), value)
+            self.synapses[name] = s
+        self.constants = self.code.constants(network.n_features)
+        self.rest()
+
+    def rest(self):
+        n = self.n
+        self.v, self.i_e, self.i_i = self.p["v_rest"].copy(), np.zeros(n), np.zeros(n)
+        self.refractory, self.x = np.zeros(n), [np.zeros(n) for _ in self.taus]
+        self.phase, self.draw = self.constants["phase_start"].copy(), np.zeros(self.n_in, dtype=int)
+        self.next_step = np.full(self.n_in, 1 << 30)
+
+    def features(self, squares):
+        f = np.stack([*self.x, self.v])
+        return np.concatenate([f, f**2] if squares else [f]).ravel()
+
+    def run(self, table, forced, fresh, learn, readout=None, squares=False):
+        u, values, states, spikes, step = None, [], [], [], 0
+        for k in range(len(table)):
+            y = None
+            if readout is not None and u is not None:
+                y = np.clip(self.features(squares) @ readout.state + u @ readout.values + readout.bias, 0, 1)
+            u = table[k] if forced[k] else y
+            if fresh[k]:
+                self.rest()
+            rate = self.code.rates(u[None])[0] * self.dt
+            if self.code.spikes == "poisson":
+                for i in range(self.n_in):
+                    self.next_step[i] = step + poisson_gap(rate[i], self.seed, i, self.draw[i]) - 1
+                self.draw += 1
+            for _ in range(self.n_total):
+                spikes += [(step, j) for j in self.advance(rate, step, learn)]
+                step += 1
+            values.append(u)
+            states.append(self.features(squares))
+        return np.array(values), np.array(states), spikes
+
+    def advance(self, rate, step, learn):
+        dt, p = self.dt, self.p
+        self.phase = self.phase + rate
+        self.refractory = self.refractory - dt
+        active = self.refractory < 0.5 * dt
+        goal = p["v_rest"] + p["drive"] + self.i_e - self.i_i
+        self.v = self.v + active * (goal - self.v) * (1 - np.exp(-dt / p["tau_m"]))
+        self.i_e, self.i_i = self.i_e * np.exp(-dt / p["tau_e"]), self.i_i * np.exp(-dt / p["tau_i"])
+        self.x = [x * np.exp(-dt / tau) for x, tau in zip(self.x, self.taus, strict=True)]
+        fired = (self.v > p["v_thresh"]) & (self.refractory < 0.5 * dt)
+        inputs = self.phase >= 1 if self.code.spikes == "regular" else self.next_step == step
+        for name, s in self.synapses.items():
+            pre, post = (inputs if name == "inputs" else fired)[s["i"]], fired[s["j"]]
+            current = np.bincount(s["j"][pre], s["w"][pre], self.n)
+            if name == "inhibition":
+                self.i_i = self.i_i + current
+            else:
+                self.i_e = self.i_e + current
+            if learn:
+                s["x_plus"] *= np.exp(-dt / s["tau_plus"])
+                s["x_minus"] *= np.exp(-dt / s["tau_minus"])
+                w = np.where(pre, np.clip(s["w"] - s["A_minus"] * s["x_minus"], s["w_min"], s["w_max"]), s["w"])
+                s["w"] = np.where(post, np.clip(w + s["A_plus"] * s["x_plus"], s["w_min"], s["w_max"]), w)
+                s["x_plus"] += pre
+                s["x_minus"] += post
+        self.v = np.where(fired, p["v_reset"], self.v)
+        self.refractory = np.where(fired, p["t_ref"], self.refractory)
+        self.x = [x + fired for x in self.x]
+        if self.code.spikes == "regular":
+            self.phase = self.phase - inputs
+        else:
+            for i in np.flatnonzero(inputs):
+                self.next_step[i] = step + poisson_gap(rate[i], self.seed, i, self.draw[i])
+                self.draw[i] += 1
+        return np.flatnonzero(fired)
