@@ -10,7 +10,7 @@ from hrsnn.studies import _stdp
 from hrsnn.study import study
 
 
-@study(quick=dict(n_train=4000, n_test=500, n_label_samples=1000))
+@study(quick=dict(n_train=1500, n_test=500, n_epochs=3, n_label_samples=1000, eta=0.1, threshold=0.15))
 def mnist_stdp(
     run,
     data="mnist",

@@ -32,6 +32,7 @@ EXPECTED = json.loads(Path(__file__).with_name("reference.json").read_text())
 TOLERANCE = {"accuracy": 0.12, "connectivity": 0.04, "spikes": 4, "presentations": 0.1}
 SMALL = ["data=digits", "n_neurons=20", "n_train=600", "n_test=200", "recipe=tuned"]
 PRUNED = ["threshold=0.15", "levels=3"]
+AS_SWEEPS = ["n_epochs=1", "eta=none"]  # settings that quick changes in mnist_stdp alone
 CATEGORIES = datasets.CALTECH_CATEGORIES
 cpp = pytest.mark.cpp
 
@@ -57,7 +58,7 @@ def figures(run):
 
 @pytest.fixture(scope="module")
 def mnist_run(tmp_path_factory):
-    return study(tmp_path_factory.mktemp("runs"), "mnist_stdp", *SMALL, *PRUNED)
+    return study(tmp_path_factory.mktemp("runs"), "mnist_stdp", *SMALL, *PRUNED, *AS_SWEEPS)
 
 
 @cpp
@@ -98,6 +99,7 @@ def test_killed_study_resumes_to_the_same_numbers(mnist_run, tmp_path):
         "--quick",
         *SMALL,
         *PRUNED,
+        *AS_SWEEPS,
         "--folder",
         str(tmp_path),
     ]
