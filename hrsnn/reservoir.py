@@ -62,6 +62,8 @@ class Reservoir(TransformerMixin, BaseEstimator):
         Whether the synapses of inhibitory neurons learn too.
     n_epochs : int
         Passes of STDP through the series.
+    n_learn : int, optional
+        Steps of the series from which STDP learns, the first ones; all if None.
     filters : sequence of Quantity (second)
         Time constants of the filtered spikes.
     membrane, squares : bool
@@ -116,6 +118,7 @@ class Reservoir(TransformerMixin, BaseEstimator):
         input_probability: float = 0.05,
         plastic_inhibition: bool = True,
         n_epochs: int = 1,
+        n_learn: int | None = None,
         filters: Any = (30 * ms,),
         membrane: bool = False,
         squares: bool = False,
@@ -136,6 +139,7 @@ class Reservoir(TransformerMixin, BaseEstimator):
         self.input_probability = input_probability
         self.plastic_inhibition = plastic_inhibition
         self.n_epochs = n_epochs
+        self.n_learn = n_learn
         self.filters = filters
         self.membrane = membrane
         self.squares = squares
@@ -175,8 +179,8 @@ class Reservoir(TransformerMixin, BaseEstimator):
         self.liquid_ = self._liquid(X.shape[-1])
         state = self.liquid_.start()
         if self.synapse is not None:
-            table = self.scaled(X).reshape(-1, X.shape[-1])
-            fresh = self._fresh(X)
+            table = self.scaled(X).reshape(-1, X.shape[-1])[: self.n_learn]
+            fresh = self._fresh(X)[: self.n_learn]
             for _ in range(self.n_epochs):
                 state = self.liquid_.run(
                     table, self.liquid_.start(self.liquid_.weights(state)), fresh=fresh, learn=True
@@ -274,6 +278,8 @@ class Reservoir(TransformerMixin, BaseEstimator):
         code = PopulationCode() if self.code is None else self.code
         if abs(float(code.step / self.dt) - round(float(code.step / self.dt))) > 1e-6 or code.step < self.dt:
             raise ValueError(f"dt must divide the step of the code, {code.step}, got {self.dt}.")
+        if self.n_learn is not None and (not isinstance(self.n_learn, (int, np.integer)) or self.n_learn < 1):
+            raise ValueError(f"n_learn must be None or an integer of at least 1, got {self.n_learn!r}.")
         if not len(self.filters):
             raise ValueError("filters must hold at least one time constant.")
         if not 0 <= self.margin < 0.5:
