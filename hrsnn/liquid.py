@@ -234,6 +234,10 @@ class Liquid:
         """The engine of the network that does not learn."""
         return engine(self.frozen.blueprint(), self.backend)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the engines out of a pickle: they are made again, from the cache of programs."""
+        return {key: value for key, value in vars(self).items() if key not in ("frozen_engine", "_plastic_engine")}
+
     def _block(self, result: Mapping[str, np.ndarray], name: str, n: int) -> np.ndarray:
         """Return a variable at the end of each step: records are taken at the start, the last is the final state."""
         records = result[f"states.{name}"].reshape(n, -1)[1:, :-1]

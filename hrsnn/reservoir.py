@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from hrsnn.coding import PopulationCode, SeriesCode
 from hrsnn.distributions import Law
+from hrsnn.engine import RuntimeEngine
 from hrsnn.liquid import Liquid, Response
 from hrsnn.models import LIF
 from hrsnn.spec import NeuronModel, SynapseModel
@@ -206,7 +207,8 @@ class Reservoir(TransformerMixin, BaseEstimator):
             self.spike_counts_ = self._counts(response)
             return response.features
         n_jobs = os.cpu_count() or 1 if self.n_jobs == -1 else self.n_jobs
-        _ = self.liquid_.frozen_engine  # compiled before the threads start
+        if isinstance(self.liquid_.frozen_engine, RuntimeEngine):  # compiles, if need be, before the threads start
+            n_jobs = 1
         parts = np.array_split(X, min(n_jobs, len(X)))
         with ThreadPoolExecutor(len(parts)) as pool:
             responses = list(pool.map(self.respond, parts))

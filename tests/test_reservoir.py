@@ -1,5 +1,6 @@
 """The reservoir: equal to a NumPy loop on every back end, learning and closed loop included; then its contract."""
 
+import pickle
 from functools import cache
 
 import networkx as nx
@@ -148,6 +149,14 @@ def test_transform_is_a_function_of_the_series_and_the_seed():
     samples = np.stack([X[:20], X[20:40], X[30:50]])
     alone = [reservoir.transform(sample)[-1] for sample in samples]
     assert_allclose(reservoir.transform(samples), alone, atol=1e-12)
+    assert_allclose(clone(reservoir).set_params(n_jobs=3).fit(X).transform(samples), alone, atol=1e-12)
+
+
+def test_pickle_keeps_what_was_learnt():
+    X = series(30)
+    reservoir = small(synapse=STDP(A_plus=0.05, A_minus=0.05)).fit(X)
+    restored = pickle.loads(pickle.dumps(reservoir))
+    assert_array_equal(restored.transform(X[:15]), reservoir.transform(X[:15]))
 
 
 def test_features_are_the_filtered_spikes():
