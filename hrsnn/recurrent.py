@@ -217,7 +217,7 @@ class RecurrentNetwork:
         table = TimedArray(np.zeros((self.block, self.n_features)), dt=1 * second, name="samples")
         series = NeuronGroup(
             self.n_features,
-            "u : 1\nbias : 1\ny_state : 1\ny_input : 1\nforced : 1 (shared)\nk : integer (linked)",
+            "u : 1\nbias : 1\ny_state : 1\ny_input : 1\nforced : 1\nk : integer (linked)",
             events={"sample": "i >= 0"},
             namespace={**FUNCTIONS, "schedule": schedule, "samples": table},
             dt=self.dt,

@@ -44,12 +44,12 @@ def numpy_target():
 
 
 @cache
-def liquid(backend, spikes="regular", graph_seed=0):
+def liquid(backend, spikes="regular", graph_seed=0, n_features=2):
     graph = topology.random(N, 0.25, w_scale=2, seed=graph_seed)
     return Liquid(
-        graph, 2, neuron=NEURON, inhibitory=INHIBITORY, synapse=STDP(**HETEROGENEOUS),
+        graph, n_features, neuron=NEURON, inhibitory=INHIBITORY, synapse=STDP(**HETEROGENEOUS),
         code=PopulationCode(n_fields=8, step=10 * ms, spikes=spikes),
-        inputs={"weight": 1.5, "fraction": 0.5, "probability": 0.5}, filters=[0.03], membrane=True, squares=True,
+        inputs={"weight": 3.0 / n_features, "fraction": 0.5, "probability": 0.5}, filters=[0.03], membrane=True, squares=True,
         plastic_inhibition=True, dt=0.5 * ms, block=BLOCK, backend=backend, seed=graph_seed,
     )  # fmt: skip
 
@@ -92,6 +92,14 @@ def test_poisson_inputs_equal_the_numpy_loop():
     loop = Loop(network)
     expected = loop.run(TABLE, FORCED, FRESH, learn=False, readout=READOUT, squares=True)
     compare(network.run(TABLE, network.start(), forced=FORCED, fresh=FRESH, readout=READOUT), *expected)
+
+
+def test_a_single_feature_equals_the_numpy_loop():
+    network = liquid("runtime", n_features=1)
+    loop, table = Loop(network), TABLE[:, :1]
+    readout = Readout(READOUT.state[:, :1], np.full((1, 1), 0.5), np.full(1, 0.2))
+    expected = loop.run(table, FORCED, FRESH, learn=False, readout=readout, squares=True)
+    compare(network.run(table, network.start(), forced=FORCED, fresh=FRESH, readout=readout), *expected)
 
 
 @pytest.mark.cpp
