@@ -24,7 +24,7 @@ from hrsnn.spec import NeuronModel, SynapseModel
 
 __all__ = ["STDPClassifier"]
 
-IRRELEVANT = ("backend", "n_jobs", "checkpoint", "vote", "n_label_samples", "neuron", "synapse", "encoder")
+MUTABLE = ("backend", "n_jobs", "checkpoint", "vote", "n_label_samples", "min_votes", "neuron", "synapse", "encoder")
 
 
 class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
@@ -63,6 +63,8 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         Whether thresholds adapt.
     min_spikes, max_retries : int
         Show a sample again if it draws fewer spikes, at most so many times.
+    min_votes : int, optional
+        ``min_spikes`` of the frozen network, whose spikes are votes; as in learning if None. 1 saves spikes.
     n_label_samples : int
         Training samples, drawn at random, from whose responses neurons take their labels.
     vote : {"mean", "weighted"}
@@ -125,6 +127,7 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         homeostasis: bool = True,
         min_spikes: int = 5,
         max_retries: int = 3,
+        min_votes: int | None = None,
         n_label_samples: int = 10_000,
         vote: str = "mean",
         batch_size: int = 1000,
@@ -148,6 +151,7 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         self.homeostasis = homeostasis
         self.min_spikes = min_spikes
         self.max_retries = max_retries
+        self.min_votes = min_votes
         self.n_label_samples = n_label_samples
         self.vote = vote
         self.batch_size = batch_size
@@ -179,7 +183,7 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         """
         X, y = self._validated(X, y, reset=True)
         self._start(X.shape[1])
-        decisive = {name: value for name, value in self.get_params(deep=False).items() if name not in IRRELEVANT}
+        decisive = {name: value for name, value in self.get_params(deep=False).items() if name not in MUTABLE}
         layer = self.layer_
         models = [(model.code(), model.values()) for model in (layer.neuron, layer.synapse)]
         others = [type(layer.encoder).__name__, layer.encoder.values(), backends.resolve(self.backend)]
@@ -292,11 +296,8 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
             raise ValueError(f"n_jobs must be at least 1, or -1 for one a core, got {self.n_jobs!r}.")
         chunk = self.batch_size * n_jobs
         starts = tqdm(range(0, len(X), chunk), what, unit="batch", disable=None)
-        parts = [
-            self.layer_.presenter.respond(self.layer_.encoder.encode(X[start : start + chunk]), self.state_, n_jobs)
-            for start in starts
-        ]
-        return Response.join(parts)
+        encode, respond = self.layer_.encoder.encode, self.layer_.presenter.respond
+        return Response.join(respond(encode(X[k : k + chunk]), self.state_, n_jobs, self.min_votes) for k in starts)
 
     # What was learnt
 
@@ -339,6 +340,8 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     def _start(self, n_features: int, connections: tuple[np.ndarray, np.ndarray] | None = None) -> None:
         if not isinstance(self.n_epochs, (int, np.integer)) or self.n_epochs < 1:
             raise ValueError(f"n_epochs must be an integer of at least 1, got {self.n_epochs!r}.")
+        if self.min_votes is not None and not self.min_votes >= 0:
+            raise ValueError(f"min_votes must not be negative, or None, got {self.min_votes!r}.")
         NeuronVote(self.vote)  # refuses a wrong name before the training, not after it
         settings = {
             name: getattr(self, name) for name in inspect.signature(Competition).parameters if name != "n_features"

@@ -112,14 +112,16 @@ class Presenter:
         inputs = {**self._inputs(samples, learning=1), **self.initial(), **state}
         inputs |= {f"input_to_exc.{name}": value for name, value in values.items()}
         result = self.engine.run(inputs, (*self.carried, *RECORDED))
-        counts = self._response(result, len(samples)).counts
+        counts = self._response(result, len(samples), self.network.min_spikes).counts
         n_steps = int(result["control.n_presentations"][0]) * self.network.n_total
         new = {name: result[name] for name in self.carried}
         new["input.last_step"] = np.maximum(new["input.last_step"] - n_steps, -NEVER)
         self._check_health(new, result, len(samples))
         return new, counts
 
-    def respond(self, samples: np.ndarray, state: Mapping[str, np.ndarray], n_jobs: int = 1) -> Response:
+    def respond(
+        self, samples: np.ndarray, state: Mapping[str, np.ndarray], n_jobs: int = 1, min_spikes: int | None = None
+    ) -> Response:
         """Show samples to the frozen network. The response to a sample does not depend on the others.
 
         Parameters
@@ -130,11 +132,14 @@ class Presenter:
             Weights and thresholds; neurons start each sample at rest.
         n_jobs : int
             Processes side by side, where the back end has processes.
+        min_spikes : int, optional
+            A sample that draws fewer is shown again; as the network was declared if None.
 
         Returns
         -------
         Response
         """
+        least = self.network.min_spikes if min_spikes is None else min_spikes
         slow = [f"exc.{name}" for name in self.network.neuron.start]
         frozen = {**self.initial(), **{name: state[name] for name in ("input_to_exc.w", *slow) if name in state}}
         for group, model in (("exc", self.network.neuron), ("input_to_exc", self.network.synapse)):
@@ -142,9 +147,12 @@ class Presenter:
                 frozen[f"{group}.{name}"] = np.full_like(self.values[f"{group}.{name}"], float(value), dtype=float)
         size = self.network.batch_size
         blocks = [samples[start : start + size] for start in range(0, len(samples), size)]
+        frozen["control.min_spikes"] = np.asarray(least)
         states = [{**self._inputs(block, learning=0), **frozen} for block in blocks]
         results = self.engine.run_many(states, RECORDED, n_jobs)
-        return Response.join(self._response(result, len(block)) for result, block in zip(results, blocks, strict=True))
+        return Response.join(
+            self._response(result, len(block), least) for result, block in zip(results, blocks, strict=True)
+        )
 
     def _inputs(self, samples: np.ndarray, learning: int) -> dict[str, Any]:
         table = np.zeros((self.network.batch_size, self.network.n_input))
@@ -154,7 +162,7 @@ class Presenter:
         own = {"samples.values": table, "control.n_samples": len(samples), "input.seed_": self.seed}
         return {**self.values, **flags, **own}
 
-    def _response(self, result: Mapping[str, np.ndarray], n_samples: int) -> Response:
+    def _response(self, result: Mapping[str, np.ndarray], n_samples: int, min_spikes: int) -> Response:
         """Sort the spikes by sample; which presentation was a sample's last follows from the counts themselves."""
         network = self.network
         n_presentations = int(result["control.n_presentations"][0])
@@ -166,7 +174,7 @@ class Presenter:
         counts = flat.reshape(n_presentations, network.n_neurons)
         last, retries = [], 0
         for k, total in enumerate(counts.sum(axis=1)):
-            retries = retries + 1 if total < network.min_spikes and retries < network.max_retries else 0
+            retries = retries + 1 if total < min_spikes and retries < network.max_retries else 0
             if not retries:
                 last.append(k)
         if len(last) != n_samples:

@@ -237,6 +237,7 @@ def test_killed_training_resumes_bit_for_bit(data, tmp_path):
         ({"dt": 1 * mV}, DimensionMismatchError, "dt must be a time"),
         ({"dt": 0 * ms}, ValueError, "dt must be positive"),
         ({"vote": "majority"}, ValueError, "vote must be one of"),
+        ({"min_votes": -1}, ValueError, "min_votes must not be negative"),
         ({"backend": "gpu"}, ValueError, "backend must be 'auto' or one of"),
         ({"synapse": STDP()}, ValueError, "STDP has further variables"),
         ({"dense_kernel": True, "backend": "runtime"}, ValueError, "dense_kernel=True needs backend 'cpp'"),
@@ -246,6 +247,21 @@ def test_killed_training_resumes_bit_for_bit(data, tmp_path):
 def test_wrong_settings_are_named(settings, error, message, data):
     with pytest.raises(error, match=message):
         classifier(**({"max_retries": 0} | settings)).fit(data[0][:20], data[2][:20])
+
+
+@cpp
+def test_one_vote_is_enough_for_a_frozen_network(fitted, data):
+    X = data[1][:30]
+    settled = classifier(synapse=fitted.synapse).partial_fit(data[0][:1])
+    settled.state_ = {**fitted.state_, "exc.theta": 0.5 * fitted.theta_}
+    frugal = clone(settled).set_params(min_votes=1).partial_fit(data[0][:1])
+    frugal.state_ = settled.state_
+    five, one = settled.respond(X), frugal.respond(X)
+    once = five.presentations == 1
+    assert 0 < once.sum() < len(X)
+    assert_array_equal(one.counts[once], five.counts[once])
+    assert (one.counts.sum(axis=1) > 0).all()
+    assert (one.presentations[~once] < five.presentations[~once]).any()
 
 
 @cpp
