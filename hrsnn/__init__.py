@@ -22,7 +22,7 @@ _HOME = {
     "STDPClassifier": "classifier",
     "Reservoir": "reservoir",
     "Forecaster": "forecaster",
-    **dict.fromkeys(["PopulationCode", "RateCode"], "coding"),
+    **dict.fromkeys(["CurrentCode", "PopulationCode", "RateCode"], "coding"),
     "STDPPruning": "pruning",
 }
 _MODULES = ("datasets", "metrics", "models", "optimize", "plots", "pruning", "topology")

@@ -1,4 +1,4 @@
-"""Codes for series: a value that changes from step to step drives the rates of input neurons, inside the simulation."""
+"""Codes for series: a value that changes from step to step drives neurons by spikes or currents, in the simulation."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import numpy as np
 from brian2 import Hz, Quantity, ms, second
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 
-__all__ = ["PopulationCode", "RateCode", "SeriesCode"]
+from hrsnn.distributions import Law, Normal
+
+__all__ = ["CurrentCode", "PopulationCode", "RateCode", "SeriesCode"]
 
 SPIKES = ("regular", "poisson")
+GAIN, BIAS = Normal(mean=0.0, std=1.0), Normal(mean=1.0, std=0.5)  # of `CurrentCode`
 GOLDEN = 0.6180339887498949  # spreads the first phases of the inputs evenly, whatever their number
 
 
@@ -24,6 +27,7 @@ class SeriesCode:
 
     rate = ""
     n_copies: int
+    current = False  # whether the neurons take currents (`CurrentCode`) in place of spikes
 
     def __init__(self, rate_max: Quantity, step: Quantity, spikes: str):
         name = type(self).__name__
@@ -61,6 +65,10 @@ class SeriesCode:
     def rates(self, u: Any) -> np.ndarray:
         """Return rates in hertz of shape (n_steps, n_inputs) for u in [0, 1] of shape (n_steps, n_features)."""
         raise NotImplementedError
+
+    def program(self) -> str:
+        """Return all of the code that is compiled in."""
+        return repr(self)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{key}={value!s}' for key, value in vars(self).items())})"
@@ -162,6 +170,61 @@ class RateCode(SeriesCode):
         values = np.asarray(u, dtype=float)
         c = self.constants(values.shape[1])
         return c["peak"] * values[:, c["feature"]]
+
+
+class CurrentCode(SeriesCode):
+    """Each value drives the neurons themselves, by a constant current during its step: no spikes, so no noise, enter.
+
+    Neuron j takes the current bias_j + sum over features d of gain_dj (2 u_d - 1), in units of its threshold: the
+    analogue input of most published spiking reservoirs. The model of the neurons needs a parameter ``drive``, to
+    which the current adds.
+
+    Parameters
+    ----------
+    gain : Law or float
+        Weight of each feature for each neuron; of either sign.
+    bias : Law or float
+        Current of a neuron at the middle of the range.
+    step : Quantity (second)
+        How long a step of the series lasts.
+
+    References
+    ----------
+    .. [1] Eliasmith & Anderson (2003), Neural Engineering (random gains and biases of spiking neurons).
+    """
+
+    rate = "0*peak"
+    current = True
+
+    def __init__(
+        self,
+        gain: Law | float = GAIN,
+        bias: Law | float = BIAS,
+        step: Quantity = 50 * ms,
+    ):
+        super().__init__(1 * Hz, step, "regular")
+        for name, value in (("gain", gain), ("bias", bias)):
+            if not isinstance(value, Law) and not np.isfinite(float(value)):
+                raise ValueError(f"CurrentCode: {name} must be a law or a finite number, got {value!r}.")
+        self.gain, self.bias = gain, bias
+
+    @property
+    def inputs_per_feature(self) -> int:  # noqa: D102
+        return 0
+
+    def rates(self, u: Any) -> np.ndarray:  # noqa: D102
+        return np.zeros((len(u), 0))
+
+    def draw(self, n_features: int, n_neurons: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Return gains of shape (n_features, n_neurons) and biases of shape (n_neurons,)."""
+        n = n_features * n_neurons
+        gain = self.gain.sample(n, rng) if isinstance(self.gain, Law) else np.full(n, float(self.gain))
+        bias = self.bias.sample(n_neurons, rng) if isinstance(self.bias, Law) else np.full(n_neurons, float(self.bias))
+        return np.asarray(gain, dtype=float).reshape(n_features, n_neurons), np.asarray(bias, dtype=float)
+
+    def program(self) -> str:
+        """Return all of the code that is compiled in: gains and biases come from files."""
+        return f"CurrentCode({self.step!s})"
 
 
 def _check_count(what: str, value: Any, low: int) -> None:

@@ -1,18 +1,21 @@
-"""Forecaster: a reservoir and an affine readout; in a forecast the readout is a part of the network and feeds it."""
+"""Forecaster: a reservoir and a readout; in a forecast the readout is a part of the network and feeds it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.linear_model import Ridge
-from sklearn.pipeline import make_pipeline
+from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from hrsnn.liquid import Readout, Response
+from hrsnn.liquid import Affine, Readout, Response
+from hrsnn.pruning import betweenness
 from hrsnn.reservoir import Reservoir
 
 __all__ = ["Forecaster"]
@@ -30,8 +33,11 @@ class Forecaster(RegressorMixin, BaseEstimator):
     reservoir : Reservoir
         Cloned and fitted by ``fit``.
     readout : scikit-learn regressor, optional
-        Affine: Ridge, RidgeCV, Lasso or a pipeline of a scaler and one of these. A StandardScaler and Ridge(alpha)
-        with alpha ``1e-3`` times the number of training steps if None.
+        Affine (Ridge, RidgeCV, Lasso), or an MLPRegressor with one hidden layer of tanh units; either alone or in a
+        pipeline after scalers. A StandardScaler and Ridge(alpha) with alpha ``1e-3`` times the number of training
+        steps if None. Others predict, but cannot close the loop.
+    share : float
+        Share of the neurons that the readout sees: those through which most shortest paths of the graph run.
     increments : bool
         Whether the readout learns the change from one step to the next rather than the next value.
     passthrough : bool
@@ -49,7 +55,11 @@ class Forecaster(RegressorMixin, BaseEstimator):
     reservoir_ : Reservoir
         The fitted reservoir.
     readout_ : scikit-learn regressor
-        The fitted readout, of features and values in [0, 1] units.
+        The fitted readout: from features and values in [0, 1] units to goals in units of ``scale_``.
+    scale_ : array of shape (n_features_in_,)
+        Standard deviation of the goals.
+    neurons_ : array of int
+        Neurons that the readout sees.
     n_features_in_ : int
 
     References
@@ -62,6 +72,7 @@ class Forecaster(RegressorMixin, BaseEstimator):
         self,
         reservoir: Reservoir,
         readout: Any = None,
+        share: float = 1.0,
         increments: bool = False,
         passthrough: bool = True,
         noise: float = 0.0,
@@ -70,6 +81,7 @@ class Forecaster(RegressorMixin, BaseEstimator):
     ):
         self.reservoir = reservoir
         self.readout = readout
+        self.share = share
         self.increments = increments
         self.passthrough = passthrough
         self.noise = noise
@@ -101,7 +113,10 @@ class Forecaster(RegressorMixin, BaseEstimator):
             )
         if not self.noise >= 0:
             raise ValueError(f"noise must not be negative, got {self.noise!r}.")
+        if not 0 < self.share <= 1:
+            raise ValueError(f"share must be in (0, 1], got {self.share!r}.")
         self.reservoir_ = clone(self.reservoir).fit(X)
+        self.neurons_ = self._central()
         self.n_features_in_ = X.shape[1]
         rng = np.random.default_rng(self.seed)
         noisy = X + self.noise * X.std(axis=0) * rng.standard_normal(X.shape) if self.noise else X
@@ -163,7 +178,7 @@ class Forecaster(RegressorMixin, BaseEstimator):
         check_is_fitted(self, "state_")
         if not isinstance(n_steps, (int, np.integer)) or n_steps < 1:
             raise ValueError(f"n_steps must be an integer of at least 1, got {n_steps!r}.")
-        liquid, readout = self.reservoir_.liquid_, self.affine_
+        liquid, readout = self.reservoir_.liquid_, self.feedback_
         n_features = self.n_features_in_
         if X is None:
             response = liquid.run(np.zeros((n_steps, n_features)), self.state_, forced=False, readout=readout)
@@ -186,38 +201,67 @@ class Forecaster(RegressorMixin, BaseEstimator):
     def _drive(self, X: NDArray[np.float64]) -> Response:
         return self.reservoir_.respond(X)
 
+    def _central(self) -> NDArray[np.intp]:
+        """Return the neurons of highest betweenness, in the order of the graph."""
+        n = self.reservoir.graph.number_of_nodes()
+        if self.share == 1:
+            return np.arange(n)
+        values = np.array(list(betweenness(self.reservoir.graph, seed=self.seed).values()))
+        return np.sort(np.argsort(-values, kind="stable")[: max(1, round(self.share * n))])
+
     def _train(self, response: Response, target: NDArray[np.float64]) -> None:
         kept = slice(self.n_wash_out, len(target))
         readout = self.readout
         if readout is None:
             readout = make_pipeline(StandardScaler(), Ridge(1e-3 * (len(target) - self.n_wash_out)))
         goal = target[kept] - (response.u[kept] if self.increments else 0)
-        self.readout_ = clone(readout).fit(self._inputs(response.features, response.u)[kept], goal)
+        self.scale_ = np.maximum(goal.std(axis=0), 1e-12)
+        self.readout_ = clone(readout).fit(self._inputs(response.features, response.u)[kept], goal / self.scale_)
 
     def _inputs(self, features: NDArray, u: NDArray) -> NDArray[np.float64]:
+        n_neurons = self.reservoir.graph.number_of_nodes()
+        if len(self.neurons_) < n_neurons:
+            features = features.reshape(len(u), -1, n_neurons)[:, :, self.neurons_].reshape(len(u), -1)
         return np.concatenate([features, u], axis=1) if self.passthrough else features
 
     def _next(self, features: NDArray, u: NDArray) -> NDArray[np.float64]:
-        step = self.readout_.predict(self._inputs(features, u)).reshape(u.shape)
+        step = self.readout_.predict(self._inputs(features, u)).reshape(u.shape) * self.scale_
         return step + u if self.increments else step
 
     @property
-    def affine_(self) -> Readout:
-        """The readout as weights and bias, found from what it predicts for unit vectors."""
+    def feedback_(self) -> Readout:
+        """The readout as the weights that the network takes."""
         check_is_fitted(self, "readout_")
         d = self.n_features_in_
-        n = self.readout_.n_features_in_
-        bias = np.reshape(self.readout_.predict(np.zeros((1, n))), d)
-        W = np.reshape(self.readout_.predict(np.eye(n)), (n, d)) - bias
+        scalers, last = self.readout_[:-1] if isinstance(self.readout_, Pipeline) else None, self.readout_
+        last = last[-1] if isinstance(last, Pipeline) else last
+        identity = np.eye(d) * self.increments
+        if isinstance(last, MLPRegressor) and last.activation == "tanh" and len(last.coefs_) == 2:
+            hidden = self._affine(
+                lambda F: (scalers.transform(F) if scalers else F) @ last.coefs_[0] + last.intercepts_[0]
+            )
+            zero = np.zeros((len(hidden.state), d))
+            return Readout(zero, identity, last.intercepts_[1] * self.scale_, hidden, last.coefs_[1] * self.scale_)
+        found = self._affine(lambda F: np.reshape(self.readout_.predict(F), (len(F), d)) * self.scale_)
+        return Readout(found.state, found.values + identity, found.bias)
+
+    def _affine(self, function: Callable[[NDArray], NDArray]) -> Affine:
+        """Return the weights of an affine function of the readout's inputs, from its values for unit vectors."""
+        d, n = self.n_features_in_, self.readout_.n_features_in_
+        bias = function(np.zeros((1, n)))[0]
+        W = function(np.eye(n)) - bias
         probe = np.random.default_rng(0).standard_normal((1, n))
-        if not np.allclose(np.reshape(self.readout_.predict(probe), d), probe[0] @ W + bias, rtol=1e-6, atol=1e-6):
+        if not np.allclose(function(probe)[0], probe[0] @ W + bias, rtol=1e-6, atol=1e-6 * np.abs(W).max()):
             raise TypeError(
                 f"{type(self.readout_).__name__} is not affine, so the loop cannot be closed with it. Use predict, or "
-                "Ridge, RidgeCV or a pipeline of StandardScaler and one of them."
+                "Ridge, RidgeCV or MLPRegressor(activation='tanh') with one hidden layer, alone or after scalers."
             )
         n_state = n - d if self.passthrough else n
-        values = W[n_state:] if self.passthrough else np.zeros((d, d))
-        return Readout(W[:n_state], values + np.eye(d) if self.increments else values, bias)
+        values = W[n_state:] if self.passthrough else np.zeros((d, len(bias)))
+        n_neurons = self.reservoir.graph.number_of_nodes()
+        state = np.zeros((n_state // len(self.neurons_), n_neurons, len(bias)))
+        state[:, self.neurons_] = W[:n_state].reshape(-1, len(self.neurons_), len(bias))
+        return Affine(state.reshape(-1, len(bias)), values, bias)
 
 
 def _series(X: Any, name: str = "X") -> NDArray[np.float64]:

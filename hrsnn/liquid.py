@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +13,7 @@ from brian2 import Quantity
 from brian2.equations.equations import Equations
 from numpy.typing import NDArray
 
-from hrsnn.coding import SeriesCode
+from hrsnn.coding import CurrentCode, SeriesCode
 from hrsnn.distributions import Law
 from hrsnn.engine import Engine, RuntimeEngine, engine
 from hrsnn.models import Static
@@ -21,32 +21,50 @@ from hrsnn.recurrent import PROJECTIONS, RecurrentNetwork, capacity
 from hrsnn.spec import NeuronModel, SynapseModel
 from hrsnn.topology import project_inputs
 
-__all__ = ["Liquid", "Readout", "Response"]
+__all__ = ["Affine", "Liquid", "Readout", "Response"]
 
 #: Parameters of a synapse in units of four times the mean initial weight of its projection.
 RELATIVE = ("A_plus", "A_minus", "w_min", "w_max")
 HEADROOM = 4.0
 OWN = ("tau_m", "v_thresh", "t_ref")  # always one value a neuron, so that homogeneous networks share the program
 
+NONE = np.zeros(0, dtype=np.int32)
+
 State = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Readout:
-    """An affine readout of the features of the state and of the present values u, both in [0, 1] units of the series.
+class Affine:
+    """An affine function of the features of the state and of the present values u, in [0, 1] units of the series.
 
     Parameters
     ----------
-    state : array of shape (n_state, n_features)
+    state : array of shape (n_state, n_out)
         Weights of the state's features.
-    values : array of shape (n_features, n_features)
-        Weights of the present values; entry [d, e] from value d to value e.
-    bias : array of shape (n_features,)
+    values : array of shape (n_features, n_out)
+        Weights of the present values; entry [d, e] from value d to output e.
+    bias : array of shape (n_out,)
     """
 
     state: NDArray[np.float64]
     values: NDArray[np.float64]
     bias: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Readout(Affine):
+    """The next values: an affine function, plus, if there are hidden units, a sum over these.
+
+    Parameters
+    ----------
+    hidden : Affine, optional
+        What each hidden unit takes the tanh of.
+    out : array of shape (n_hidden, n_features), optional
+        Weights of the hidden units.
+    """
+
+    hidden: Affine | None = None
+    out: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -109,7 +127,7 @@ class Liquid:
         self.inhibits = np.array([graph.nodes[node].get("type", "E") == "I" for node in self.nodes])
         from_inhibitory = self.inhibits[pre] if len(pre) else np.zeros(0, dtype=bool)
         n_inputs = n_features * code.inputs_per_feature
-        i, j, w = project_inputs(graph, n_inputs, seed=seed, **inputs)
+        i, j, w = project_inputs(graph, n_inputs, seed=seed, **inputs) if n_inputs else (NONE, NONE, np.zeros(0))
         self.wiring = {
             "inputs": (i.astype(np.int32), j.astype(np.int32)),
             "excitation": (pre[~from_inhibitory], post[~from_inhibitory]),
@@ -122,6 +140,14 @@ class Liquid:
             "inhibition": np.abs(weight[from_inhibitory]),
         }
         parameters = self._neuron_values(graph, neuron, inhibitory)
+        currents: dict[str, Any] = {}
+        if isinstance(code, CurrentCode):
+            if "drive" not in parameters:
+                raise TypeError(f"CurrentCode needs neurons with a parameter 'drive', as LIF has, got {neuron!r}.")
+            gain, bias = code.draw(n_features, n, np.random.default_rng([seed, 3]))
+            currents["currents.w_0"] = gain.ravel()
+            drive = np.broadcast_to(parameters.pop("drive"), n + 1)
+            currents["neurons.bias"] = drive + np.append(bias, 0.0)
         self.plastic = RecurrentNetwork(
             n_features=n_features,
             n_neurons=n,
@@ -141,7 +167,7 @@ class Liquid:
         self.frozen = RecurrentNetwork(**{**vars(self.plastic), "synapse": Static(), "plastic_inhibition": True})
         self.values = {f"neurons.{key}": value for key, value in parameters.items()}
         self.values |= {f"neurons.tau_x_{k}": tau for k, tau in enumerate(filters)}
-        self.values["input.seed_"] = seed
+        self.values |= {"input.seed_": seed, **currents}
         for name, (source, target) in self.wiring.items():
             self.values[f"{name}._synaptic_pre"] = self._padded(name, source, n_inputs if name == "inputs" else n)
             self.values[f"{name}._synaptic_post"] = self._padded(name, target, n)
@@ -187,8 +213,7 @@ class Liquid:
         -------
         Response
         """
-        network = self.plastic if learn and self.synapse is not None else self.frozen
-        run_engine = self._plastic_engine if network is self.plastic else self.frozen_engine
+        network, run_engine = self._choose(learn, readout)
         size, n_steps = network.block, len(table)
         schedule = np.zeros((n_steps, 2))
         schedule[:, 0], schedule[:, 1] = forced, fresh
@@ -218,6 +243,17 @@ class Liquid:
         u, i, t = np.concatenate(values), np.concatenate(spikes), np.concatenate(times)
         return Response(state, features, u, i, t)
 
+    def _choose(self, learn: bool, readout: Readout | None) -> tuple[RecurrentNetwork, Engine]:
+        """Return the network, and its engine, for a run that learns or not, with a readout or without."""
+        if readout is not None and readout.out is not None:
+            network = replace(self.frozen, hidden=len(readout.out))
+            if network.hidden not in self._hidden_engines:
+                self._hidden_engines[network.hidden] = engine(network.blueprint(), self.backend)
+            return network, self._hidden_engines[network.hidden]
+        if learn and self.synapse is not None:
+            return self.plastic, self._plastic_engine
+        return self.frozen, self.frozen_engine
+
     @property
     def network(self) -> Any:
         """The Brian2 network that does not learn, in runtime mode."""
@@ -230,13 +266,18 @@ class Liquid:
         return engine(self.plastic.blueprint(), self.backend)
 
     @cached_property
+    def _hidden_engines(self) -> dict[int, Engine]:
+        return {}
+
+    @cached_property
     def frozen_engine(self) -> Engine:
         """The engine of the network that does not learn."""
         return engine(self.frozen.blueprint(), self.backend)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the engines out of a pickle: they are made again, from the cache of programs."""
-        return {key: value for key, value in vars(self).items() if key not in ("frozen_engine", "_plastic_engine")}
+        engines = ("frozen_engine", "_plastic_engine", "_hidden_engines")
+        return {key: value for key, value in vars(self).items() if key not in engines}
 
     def _block(self, result: Mapping[str, np.ndarray], name: str, n: int) -> np.ndarray:
         """Return a variable at the end of each step: records are taken at the start, the last is the final state."""
@@ -285,12 +326,17 @@ class Liquid:
         return np.concatenate([values, np.full(spare, fill, dtype=values.dtype)])
 
     def _readout(self, readout: Readout | None) -> dict[str, np.ndarray]:
-        network = self.plastic
-        n_out, n_powers = network.n_features, len(network.powers)
-        if readout is None:
-            zeros = np.zeros(network.n_neurons * n_out)
-            weights = {f"readout.w_{k}": zeros for k in range(n_powers)}
-            return {**weights, "passthrough.w": np.zeros(n_out**2), "series.bias": np.zeros(n_out)}
-        parts = readout.state.reshape(n_powers, network.n_neurons, n_out)
-        weights = {f"readout.w_{k}": part.ravel() for k, part in enumerate(parts)}
-        return {**weights, "passthrough.w": readout.values.ravel(), "series.bias": readout.bias}
+        """Return the weights of the readout by the names of the variables; of zeros if there is none."""
+        d, n_powers = self.frozen.n_features, len(self.frozen.powers)
+        n_state = n_powers * self.frozen.n_neurons
+        given = readout or Readout(np.zeros((n_state, d)), np.zeros((d, d)), np.zeros(d))
+        found = self._affine(given, "readout", "passthrough", "series")
+        if given.hidden is not None and given.out is not None:
+            found |= self._affine(given.hidden, "state_to_hidden", "values_to_hidden", "hidden")
+            found["hidden_to_series.w_0"] = given.out.ravel()
+        return found
+
+    def _affine(self, affine: Affine, state: str, values: str, target: str) -> dict[str, np.ndarray]:
+        parts = np.split(affine.state, len(self.frozen.powers))
+        weights = {f"{state}.w_{k}": part.ravel() for k, part in enumerate(parts)}
+        return {**weights, f"{values}.w_0": affine.values.ravel(), f"{target}.bias": affine.bias}

@@ -30,15 +30,17 @@ from brian2.units.fundamentalunits import get_dimensions
 from hrsnn.coding import SeriesCode
 from hrsnn.distributions import Law, Uniform
 from hrsnn.engine import Blueprint
+from hrsnn.feedback import at, feedback, weight_sizes
 from hrsnn.functions import FUNCTIONS, NEVER
 from hrsnn.spec import NeuronModel, SynapseModel
 
 __all__ = ["RecurrentNetwork", "capacity"]
 
 PROJECTIONS = ("inputs", "excitation", "inhibition")
-SOURCE = hashlib.sha256(Path(__file__).read_bytes() + Path(__file__).with_name("coding.py").read_bytes()).hexdigest()
+SOURCES = (Path(__file__), Path(__file__).with_name("coding.py"), Path(__file__).with_name("feedback.py"))
+SOURCE = hashlib.sha256(b"".join(path.read_bytes() for path in SOURCES)).hexdigest()
 # What happens at the start of a step of the series, in this order, before the first time step of the simulation.
-SAMPLE, RECORD, READOUT, ADVANCE, FRESH, ENCODE = range(-10, -4)
+SAMPLE, RECORD, SUM, HIDDEN, OUTPUT, ADVANCE, FRESH, ENCODE, DRIVE = range(-13, -4)
 
 
 _REWIRE = """
@@ -91,6 +93,8 @@ class RecurrentNetwork:
         Time step.
     block : int
         Steps of the series in one run, at most.
+    hidden : int
+        Units of tanh between the state and the series, beside the affine readout.
     """
 
     n_features: int
@@ -107,6 +111,7 @@ class RecurrentNetwork:
     membrane: bool = False
     squares: bool = False
     plastic_inhibition: bool = True
+    hidden: int = 0
 
     @property
     def n_total(self) -> int:
@@ -150,20 +155,22 @@ class RecurrentNetwork:
     def blueprint(self) -> Blueprint:
         """Return what the engine builds."""
         settings = (
-            SOURCE, self.n_features, self.n_neurons, self.own, self.code, self.sizes, self.dt, self.block,
-            self.filters, self.membrane, self.squares, self.plastic_inhibition,
+            SOURCE, self.n_features, self.n_neurons, self.own, self.code.program(), self.sizes, self.dt, self.block,
+            self.filters, self.membrane, self.squares, self.plastic_inhibition, self.hidden,
         )  # fmt: skip
         sizes: dict[str, int] = {}
         for (projection, model), size in zip(self.models().items(), self.sizes, strict=True):
             names = ["_synaptic_pre", "_synaptic_post", *Equations(model.equations).names, *model.heterogeneous]
             names += ["lastupdate"] if _event_driven(model) else []
             sizes |= {f"{projection}.{name}": size for name in names}
-        weights = {f"readout.w_{k}": self.n_neurons * self.n_features for k in range(len(self.powers))}
+        weights = weight_sizes(self.n_neurons, self.n_features, len(self.powers), self.hidden)
+        if self.code.current:
+            weights["currents.w_0"] = self.n_features * self.n_neurons
         return Blueprint(
             build=self.build,
             duration=self.block * self.n_total * self.dt,
             signature="\n".join([self.neuron.code(), self.synapse.code(), self.static.code(), *map(repr, settings)]),
-            sizes={**sizes, **weights, "passthrough.w": self.n_features**2},
+            sizes={**sizes, **weights},
         )
 
     def build(self) -> Network:
@@ -184,13 +191,16 @@ class RecurrentNetwork:
             for end in ("_synaptic_pre", "_synaptic_post"):  # the wiring is state too
                 synapses.variables[end].read_only = False
             objects.append(synapses)
-        objects += self._readout(neurons, series, sampling)
+        if self.code.current:
+            objects.append(self._currents(series, neurons, sampling))
+        orders = (SUM, HIDDEN, OUTPUT)
+        objects += feedback(neurons, series, self.powers, self.hidden, sampling, orders, self.dt)
         control.namespace["rewire"] = self._rewire(objects)
         control.run_regularly("result = rewire(k)", clock=sampling, when="before_groups", order=SAMPLE)
         objects.append(
-            _at(EventMonitor(neurons, "sample", self.recorded, record=False, name="states"), sampling, RECORD)
+            at(EventMonitor(neurons, "sample", self.recorded, record=False, name="states"), sampling, RECORD)
         )
-        objects.append(_at(EventMonitor(series, "sample", ["u"], record=False, name="values"), sampling, ENCODE))
+        objects.append(at(EventMonitor(series, "sample", ["u"], record=False, name="values"), sampling, ENCODE))
         return Network(*objects)
 
     def _control(self) -> NeuronGroup:
@@ -217,17 +227,17 @@ class RecurrentNetwork:
         table = TimedArray(np.zeros((self.block, self.n_features)), dt=1 * second, name="samples")
         series = NeuronGroup(
             self.n_features,
-            "u : 1\nbias : 1\ny_state : 1\ny_input : 1\nforced : 1\nk : integer (linked)",
+            "u : 1\nbias : 1\ny_state : 1\ny_input : 1\ny_hidden : 1\nforced : 1\nk : integer (linked)",
             events={"sample": "i >= 0"},
             namespace={**FUNCTIONS, "schedule": schedule, "samples": table},
             dt=self.dt,
             name="series",
         )
         series.k = linked_var(control, "k")
-        _at(series.thresholder["sample"], sampling, SAMPLE)
+        at(series.thresholder["sample"], sampling, SAMPLE)
         advance = """
             forced = schedule(k*second, 0)
-            u = forced*samples(k*second, i) + (1 - forced)*clip(bias + y_state + y_input, 0, 1)"""
+            u = forced*samples(k*second, i) + (1 - forced)*clip(bias + y_state + y_input + y_hidden, 0, 1)"""
         series.run_regularly(advance, clock=sampling, when="before_groups", order=ADVANCE)
         return series
 
@@ -294,8 +304,10 @@ class RecurrentNetwork:
                 [
                     *(f"d{x}/dt = -{x}/tau_{x} : 1\ntau_{x} : second (shared, constant)" for x in traces),
                     "fresh : integer\nk : integer (linked)",
+                    *(["bias : 1 (constant)\ncurrent : 1"] if self.code.current else []),
                 ]
             ),
+            varying=("drive",) if self.code.current else (),
             extra_reset="\n".join(f"{x} += 1" for x in traces),
             events={"sample": "i >= 0"},
         )
@@ -303,7 +315,7 @@ class RecurrentNetwork:
         for x in traces:
             setattr(neurons, f"tau_{x}", 1 * second)
         neurons.namespace = {**neurons.namespace, "schedule": schedule}  # not into the one that all groups share
-        _at(neurons.thresholder["sample"], sampling, SAMPLE)
+        at(neurons.thresholder["sample"], sampling, SAMPLE)
         rest = {**self.neuron.rest, **self.neuron.start, **dict.fromkeys(traces, "0")}
         lines = ["fresh = int(schedule(k*second, 1) > 0.5)"]
         lines += [f"{name} = {name}*(1 - fresh) + ({value})*fresh" for name, value in rest.items()]
@@ -324,25 +336,20 @@ class RecurrentNetwork:
         rewire.implementations.add_implementation("cython", "cdef int _rewire(int k):\n    return k", name="_rewire")
         return rewire
 
-    def _readout(self, neurons: NeuronGroup, series: NeuronGroup, sampling: Clock) -> list[Any]:
-        """Return the affine readout: weights of the state's features, and of the present values of the series."""
-        terms = [
-            f"w_{k}*{name}_pre" + (f"**{power}" if power > 1 else "") for k, (name, power) in enumerate(self.powers)
-        ]
-        weights = "\n".join(f"w_{k} : 1 (constant)" for k in range(len(terms)))
-        readout = Synapses(
-            neurons, series, f"{weights}\ny_state_post = {' + '.join(terms)} : 1 (summed)", dt=self.dt, name="readout"
+    def _currents(self, series: NeuronGroup, neurons: NeuronGroup, sampling: Clock) -> Synapses:
+        """Return the sums of the values, centred, that drive each neuron during a step beside its bias."""
+        currents = Synapses(
+            series,
+            neurons,
+            "w_0 : 1 (constant)\ncurrent_post = w_0*(2*u_pre - 1) : 1 (summed)",
+            dt=self.dt,
+            name="currents",
         )
-        i, j = np.divmod(np.arange(self.n_neurons * self.n_features), self.n_features)
-        readout.connect(i=i, j=j)
-        passthrough = Synapses(
-            series, series, "w : 1 (constant)\ny_input_post = w*u_pre : 1 (summed)", dt=self.dt, name="passthrough"
-        )
-        i, j = np.divmod(np.arange(self.n_features**2), self.n_features)
-        passthrough.connect(i=i, j=j)
-        _at(readout.summed_updaters["y_state_post"], sampling, READOUT)
-        _at(passthrough.summed_updaters["y_input_post"], sampling, READOUT)
-        return [readout, passthrough]
+        i, j = np.divmod(np.arange(self.n_features * self.n_neurons), self.n_neurons)
+        currents.connect(i=i, j=j)
+        at(currents.summed_updaters["current_post"], sampling, ENCODE)
+        neurons.run_regularly("drive = bias + current", clock=sampling, when="before_groups", order=DRIVE)
+        return currents
 
 
 def _same(k: int) -> int:
@@ -356,8 +363,3 @@ def _any_law(value: Any) -> Law:
 
 def _event_driven(model: SynapseModel) -> bool:
     return "event-driven" in model.equations
-
-
-def _at(runner: Any, clock: Clock, order: int) -> Any:
-    runner._clock, runner.when, runner.order = clock, "before_groups", order
-    return runner

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -103,13 +103,13 @@ class Model:
         """Return a copy with some parameters changed."""
         return type(self)(**{**self._parameters, **parameters})
 
-    def declarations(self) -> str:
-        """Return the Brian2 declarations of the parameters, one a line."""
+    def declarations(self, varying: Collection[str] = ()) -> str:
+        """Return the Brian2 declarations of the parameters, one a line; those ``varying`` may change during a run."""
         lines = []
         for key, value in self._parameters.items():
             unit = _unit_name(self.defaults[key])
             flags = "constant" if isinstance(value, Law) else "shared, constant"
-            lines.append(f"{key} : {unit} ({flags})")
+            lines.append(f"{key} : {unit}" + ("" if key in varying else f" ({flags})"))
         return "\n".join(lines)
 
     def code(self) -> str:
@@ -217,6 +217,7 @@ class NeuronModel(Model):
         extra: str = "",
         extra_reset: str = "",
         events: Mapping[str, str] | None = None,
+        varying: Collection[str] = (),
     ) -> NeuronGroup:
         """Return the NeuronGroup.
 
@@ -234,6 +235,8 @@ class NeuronModel(Model):
             Declarations and reset statements that the network adds to those of the model.
         events : mapping of str to str, optional
             Further events and their conditions.
+        varying : collection of str
+            Parameters that the network changes during a run, a value for each neuron.
 
         Returns
         -------
@@ -243,7 +246,7 @@ class NeuronModel(Model):
         text = self.text()
         group = NeuronGroup(
             n,
-            "\n".join([text["equations"], extra, self.declarations()]),
+            "\n".join([text["equations"], extra, self.declarations(varying)]),
             threshold=text["threshold"],
             reset="\n".join([text["reset"], extra_reset]),
             method=ExponentialEuler(self.held),

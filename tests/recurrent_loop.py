@@ -18,7 +18,8 @@ class Loop:
         self.dt, self.n_total = float(network.dt), network.n_total
         self.names = ("inputs", "excitation", "inhibition")
         get = lambda name: np.broadcast_to(liquid.values[f"neurons.{name}"], self.n + 1)[: self.n]  # noqa: E731
-        self.p = {k: get(k) for k in ("tau_m", "v_rest", "v_reset", "v_thresh", "t_ref", "tau_e", "tau_i", "drive")}
+        names = ("tau_m", "v_rest", "v_reset", "v_thresh", "t_ref", "tau_e", "tau_i", "drive")
+        self.p = {k: get(k) for k in names if f"neurons.{k}" in liquid.values}
         self.taus = [liquid.values[f"neurons.tau_x_{k}"] for k in range(network.filters)]
         self.seed = liquid.seed
         self.synapses = {}
@@ -37,6 +38,8 @@ class Loop:
                     s[key] = value[: len(i)] if value.ndim else np.full(len(i), value)
             self.synapses[name] = s
         self.constants = self.code.constants(network.n_features)
+        self.gain = np.reshape(liquid.values.get("currents.w_0", np.zeros(0)), (-1, self.n))
+        self.current = self.bias = liquid.values.get("neurons.bias", np.zeros(self.n + 1))[: self.n]
         self.rest()
 
     def rest(self):
@@ -55,11 +58,14 @@ class Loop:
         for k in range(len(table)):
             y = None
             if readout is not None and u is not None:
-                y = np.clip(self.features(squares) @ readout.state + u @ readout.values + readout.bias, 0, 1)
+                sums = lambda part: self.features(squares) @ part.state + u @ part.values + part.bias  # noqa: B023, E731
+                y = sums(readout) + (np.tanh(sums(readout.hidden)) @ readout.out if readout.hidden else 0)
+                y = np.clip(y, 0, 1)
             u = table[k] if forced[k] else y
             if fresh[k]:
                 self.rest()
             rate = self.code.rates(u[None])[0] * self.dt
+            self.current = self.bias + ((2 * u - 1) @ self.gain if len(self.gain) else 0)
             if self.code.spikes == "poisson":
                 for i in range(self.n_in):
                     self.next_step[i] = step + poisson_gap(rate[i], self.seed, i, self.draw[i]) - 1
@@ -76,7 +82,7 @@ class Loop:
         self.phase = self.phase + rate
         self.refractory = self.refractory - dt
         active = self.refractory < 0.5 * dt
-        goal = p["v_rest"] + p["drive"] + self.i_e - self.i_i
+        goal = p["v_rest"] + p.get("drive", 0) + self.current + self.i_e - self.i_i
         self.v = self.v + active * (goal - self.v) * (1 - np.exp(-dt / p["tau_m"]))
         self.i_e, self.i_i = self.i_e * np.exp(-dt / p["tau_e"]), self.i_i * np.exp(-dt / p["tau_i"])
         self.x = [x * np.exp(-dt / tau) for x, tau in zip(self.x, self.taus, strict=True)]

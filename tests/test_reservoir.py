@@ -1,6 +1,7 @@
 """The reservoir: equal to a NumPy loop on every back end, learning and closed loop included; then its contract."""
 
 import pickle
+import warnings
 from functools import cache
 
 import networkx as nx
@@ -10,16 +11,17 @@ from brian2 import Hz, ms, prefs
 from numpy.testing import assert_allclose, assert_array_equal
 from recurrent_loop import Loop
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from hrsnn import datasets, metrics, topology
-from hrsnn.coding import PopulationCode, RateCode
+from hrsnn.coding import CurrentCode, PopulationCode, RateCode
 from hrsnn.distributions import Gamma
 from hrsnn.forecaster import Forecaster
-from hrsnn.liquid import Liquid, Readout
+from hrsnn.liquid import Affine, Liquid, Readout
 from hrsnn.models import LIF, STDP
 from hrsnn.recurrent import capacity
 from hrsnn.reservoir import Reservoir, homogeneous
@@ -49,8 +51,9 @@ def liquid(backend, spikes="regular", graph_seed=0, n_features=2):
     return Liquid(
         graph, n_features, neuron=NEURON, inhibitory=INHIBITORY, synapse=STDP(**HETEROGENEOUS),
         code=PopulationCode(n_fields=8, step=10 * ms, spikes=spikes),
-        inputs={"weight": 3.0 / n_features, "fraction": 0.5, "probability": 0.5}, filters=[0.03], membrane=True, squares=True,
-        plastic_inhibition=True, dt=0.5 * ms, block=BLOCK, backend=backend, seed=graph_seed,
+        inputs={"weight": 3.0 / n_features, "fraction": 0.5, "probability": 0.5}, filters=[0.03],
+        membrane=True, squares=True, plastic_inhibition=True, dt=0.5 * ms, block=BLOCK,
+        backend=backend, seed=graph_seed,
     )  # fmt: skip
 
 
@@ -100,6 +103,31 @@ def test_a_single_feature_equals_the_numpy_loop():
     readout = Readout(READOUT.state[:, :1], np.full((1, 1), 0.5), np.full(1, 0.2))
     expected = loop.run(table, FORCED, FRESH, learn=False, readout=readout, squares=True)
     compare(network.run(table, network.start(), forced=FORCED, fresh=FRESH, readout=readout), *expected)
+
+
+HIDDEN = Readout(
+    READOUT.state * 0.2, READOUT.values, READOUT.bias,
+    hidden=Affine(np.random.default_rng(2).normal(size=(4 * N, 5)) * 0.05, np.full((2, 5), 0.3), np.linspace(-1, 1, 5)),
+    out=np.random.default_rng(3).normal(size=(5, 2)) * 0.15,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_currents_and_hidden_units_equal_the_numpy_loop(backend):
+    graph = topology.random(N, 0.25, w_scale=2, seed=0)
+    neuron = LIF(tau_m=NEURON.parameters["tau_m"], drive=0.1)
+    network = Liquid(
+        graph, 2, neuron=neuron, inhibitory=neuron, synapse=None, code=CurrentCode(step=10 * ms),
+        inputs={}, filters=[0.03], membrane=True, squares=True, plastic_inhibition=True, dt=0.5 * ms, block=BLOCK,
+        backend=backend, seed=0,
+    )  # fmt: skip
+    expected = Loop(network).run(TABLE, FORCED, FRESH, learn=False, readout=HIDDEN, squares=True)
+    response = network.run(TABLE, network.start(), forced=FORCED, fresh=FRESH, readout=HIDDEN)
+    compare(response, *expected)
+    affine = network.run(TABLE, network.start(), forced=FORCED, fresh=FRESH, readout=READOUT)
+    assert np.abs(response.u - affine.u)[~FORCED].max() > 0.1
+    free = response.u[~FORCED]
+    assert ((free > 0) & (free < 1)).mean() > 0.6  # few are clipped, so errors would show
 
 
 @pytest.mark.cpp
@@ -288,6 +316,29 @@ def test_increments_and_passthrough_are_the_same_readout_in_the_loop():
         first = fitted.predict(X[:40])[-1]
         assert_allclose(free[0], first, atol=1e-9)
         assert_allclose(free[1], fitted.predict(np.vstack([X[:40], first]))[-1], atol=1e-6)
+
+
+@pytest.mark.parametrize("settings", [dict(increments=True), dict(passthrough=False)])
+def test_mlp_on_the_central_neurons_closes_the_loop(settings):
+    X = series(80)
+    mlp = MLPRegressor(
+        hidden_layer_sizes=(6,), activation="tanh", solver="lbfgs", max_iter=40, alpha=0.1, random_state=0
+    )
+    fitted = Forecaster(small(), make_pipeline(StandardScaler(), mlp), share=0.25, n_wash_out=20, **settings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # 40 iterations need not converge
+        fitted.fit(X)
+    ranks = nx.betweenness_centrality(fitted.reservoir.graph)
+    assert set(fitted.neurons_) == set(sorted(ranks, key=ranks.get)[-N // 4 :])
+    free, driven = fitted.forecast(4, X[:40]), list(X[:40])
+    for k in range(4):
+        ahead = fitted.predict(np.array(driven))[-1]
+        assert_allclose(free[k], ahead, atol=1e-6)
+        driven.append(ahead)
+    assert np.ptp(free, axis=0).min() > 0.05
+    hidden = fitted.feedback_.hidden.state.reshape(2, N, 6)
+    assert np.abs(hidden[:, fitted.neurons_]).min() > 0
+    assert np.abs(np.delete(hidden, fitted.neurons_, axis=1)).max() == 0
 
 
 def test_readout_that_is_not_affine_predicts_but_does_not_close_the_loop(forecaster):
