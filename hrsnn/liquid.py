@@ -164,7 +164,9 @@ class Liquid:
             squares=squares,
             plastic_inhibition=plastic_inhibition,
         )
-        self.frozen = RecurrentNetwork(**{**vars(self.plastic), "synapse": Static(), "plastic_inhibition": True})
+        self.learns = synapse is not None and synapse.learns
+        still = {"synapse": Static(), "plastic_inhibition": True}
+        self.frozen = replace(self.plastic, **still) if self.learns else self.plastic
         self.values = {f"neurons.{key}": value for key, value in parameters.items()}
         self.values |= {f"neurons.tau_x_{k}": tau for k, tau in enumerate(filters)}
         self.values |= {"input.seed_": seed, **currents}
@@ -217,7 +219,8 @@ class Liquid:
         size, n_steps = network.block, len(table)
         schedule = np.zeros((n_steps, 2))
         schedule[:, 0], schedule[:, 1] = forced, fresh
-        fixed = {**self.values, **(self.learning if network is self.plastic else {}), **self._readout(readout)}
+        own = self.learning if network.synapse is self.synapse else {}
+        fixed = {**self.values, **own, **self._readout(readout)}
         recorded, values, spikes, times = [], [], [], []
         for first in range(0, n_steps, size):
             rows = slice(first, min(first + size, n_steps))
@@ -250,7 +253,7 @@ class Liquid:
             if network.hidden not in self._hidden_engines:
                 self._hidden_engines[network.hidden] = engine(network.blueprint(), self.backend)
             return network, self._hidden_engines[network.hidden]
-        if learn and self.synapse is not None:
+        if learn and self.learns:
             return self.plastic, self._plastic_engine
         return self.frozen, self.frozen_engine
 
@@ -304,7 +307,7 @@ class Liquid:
 
     def _synapse_values(self) -> dict[str, Any]:
         values: dict[str, Any] = {}
-        if self.synapse is None:
+        if self.synapse is None or isinstance(self.synapse, Static):
             return values
         for k, name in enumerate(PROJECTIONS):
             n = len(self.wiring[name][0])

@@ -188,6 +188,11 @@ class RecurrentNetwork:
             synapses = model.build(source, neurons, variable=variable, name=projection, dt=self.dt)
             synapses.connect(i=np.full(size, source.N - 1), j=np.full(size, self.n_neurons))
             model.initialise(synapses, size, np.random.default_rng(0))
+            if model.rest:
+                code = [
+                    f"{name} = {name}*(1 - fresh_post) + ({value})*fresh_post" for name, value in model.rest.items()
+                ]
+                synapses.run_regularly("\n".join(code), clock=sampling, when="before_groups", order=DRIVE)
             for end in ("_synaptic_pre", "_synaptic_post"):  # the wiring is state too
                 synapses.variables[end].read_only = False
             objects.append(synapses)

@@ -53,14 +53,15 @@ class Reservoir(TransformerMixin, BaseEstimator):
         Inhibitory neurons; by default ``neuron``, and for ``neuron=None`` with tau_m 10 ms and t_ref 2 ms.
     synapse : SynapseModel, optional
         Plastic synapses, for example ``STDP()``; A_plus, A_minus, w_min and w_max are in units of four times the
-        mean initial weight of the projection (inputs, excitation, inhibition). Without plasticity if None.
+        mean initial weight of the projection (inputs, excitation, inhibition). Or ``ShortTerm()``, whose short-term
+        dynamics stay when nothing learns. Fixed weights if None.
     code : SeriesCode, optional
         How a value becomes spikes; ``PopulationCode()`` if None.
     input_weight, input_fraction, input_probability : float
         Mean weight of the inputs' synapses, share of the neurons that may receive input, and probability of each
         synapse (see ``hrsnn.topology.project_inputs``).
     plastic_inhibition : bool
-        Whether the synapses of inhibitory neurons learn too.
+        Whether ``synapse`` is the model of inhibitory neurons' synapses too; else their weights are fixed.
     n_epochs : int
         Passes of STDP through the series.
     n_learn : int, optional
@@ -179,7 +180,7 @@ class Reservoir(TransformerMixin, BaseEstimator):
             )
         self.liquid_ = self._liquid(X.shape[-1])
         state = self.liquid_.start()
-        if self.synapse is not None:
+        if self.liquid_.learns:
             table = self.scaled(X).reshape(-1, X.shape[-1])[: self.n_learn]
             fresh = self._fresh(X)[: self.n_learn]
             for _ in range(self.n_epochs):

@@ -277,11 +277,18 @@ class NeuronModel(Model):
 class SynapseModel(Model):
     """A synapse: variables and what happens to them at pre- and postsynaptic spikes.
 
-    ``{target}`` in ``on_pre`` stands for the postsynaptic variable that the synapse drives.
+    ``{target}`` in ``on_pre`` stands for the postsynaptic variable that the synapse drives. ``rest`` gives the resting
+    value of each variable that a new series starts afresh.
     """
 
     on_pre: ClassVar[str] = ""
     on_post: ClassVar[str] = ""
+    rest: ClassVar[Mapping[str, str]] = {}
+
+    @property
+    def learns(self) -> bool:
+        """Whether the weights change: only such a model has values at which it is frozen."""
+        return bool(self.frozen)
 
     def text(self, target: str = "g_e") -> dict[str, str]:
         """Return the Brian2 text that runs: equations, on_pre, on_post."""

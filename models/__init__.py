@@ -4,7 +4,17 @@ from hrsnn.models.adaptive_lif import AdaptiveConductanceLIF, AdaptiveLIF
 from hrsnn.models.conductance_lif import ConductanceLIF
 from hrsnn.models.lif import LIF
 from hrsnn.models.power_law_stdp import PowerLawSTDP
+from hrsnn.models.short_term import ShortTerm
 from hrsnn.models.static import Static
 from hrsnn.models.stdp import STDP
 
-__all__ = ["LIF", "STDP", "AdaptiveConductanceLIF", "AdaptiveLIF", "ConductanceLIF", "PowerLawSTDP", "Static"]
+__all__ = [
+    "LIF",
+    "STDP",
+    "AdaptiveConductanceLIF",
+    "AdaptiveLIF",
+    "ConductanceLIF",
+    "PowerLawSTDP",
+    "ShortTerm",
+    "Static",
+]

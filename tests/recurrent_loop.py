@@ -32,7 +32,7 @@ class Loop:
                 "x_plus": np.zeros(len(i)),
                 "x_minus": np.zeros(len(i)),
             }
-            for key in ("A_plus", "A_minus", "tau_plus", "tau_minus", "w_min", "w_max"):
+            for key in ("A_plus", "A_minus", "tau_plus", "tau_minus", "w_min", "w_max", "U", "tau_rec", "tau_facil"):
                 if f"{name}.{key}" in liquid.learning:
                     value = np.asarray(liquid.learning[f"{name}.{key}"], dtype=float)
                     s[key] = value[: len(i)] if value.ndim else np.full(len(i), value)
@@ -45,6 +45,8 @@ class Loop:
     def rest(self):
         n = self.n
         self.v, self.i_e, self.i_i = self.p["v_rest"].copy(), np.zeros(n), np.zeros(n)
+        for s in self.synapses.values():
+            s["u"], s["R"] = np.zeros(len(s["i"])), np.ones(len(s["i"]))
         self.refractory, self.x = np.zeros(n), [np.zeros(n) for _ in self.taus]
         self.phase, self.draw = self.constants["phase_start"].copy(), np.zeros(self.n_in, dtype=int)
         self.next_step = np.full(self.n_in, 1 << 30)
@@ -90,7 +92,13 @@ class Loop:
         inputs = self.phase >= 1 if self.code.spikes == "regular" else self.next_step == step
         for name, s in self.synapses.items():
             pre, post = (inputs if name == "inputs" else fired)[s["i"]], fired[s["j"]]
-            current = np.bincount(s["j"][pre], s["w"][pre], self.n)
+            share = np.ones(len(pre))
+            if "U" in s:  # short-term dynamics: u decays to 0, R recovers to 1
+                u = s["u"] * np.exp(-dt / s["tau_facil"])
+                u = np.where(pre, s["U"] + u * (1 - s["U"]), u)
+                R = 1 - (1 - s["R"]) * np.exp(-dt / s["tau_rec"])
+                share, s["u"], s["R"] = u * R, u, np.where(pre, R - u * R, R)
+            current = np.bincount(s["j"][pre], (s["w"] * share)[pre], self.n)
             if name == "inhibition":
                 self.i_i = self.i_i + current
             else:

@@ -19,10 +19,10 @@ from sklearn.preprocessing import StandardScaler
 
 from hrsnn import datasets, metrics, topology
 from hrsnn.coding import CurrentCode, PopulationCode, RateCode
-from hrsnn.distributions import Gamma
+from hrsnn.distributions import Gamma, Uniform
 from hrsnn.forecaster import Forecaster
 from hrsnn.liquid import Affine, Liquid, Readout
-from hrsnn.models import LIF, STDP
+from hrsnn.models import LIF, STDP, ShortTerm
 from hrsnn.recurrent import capacity
 from hrsnn.reservoir import Reservoir, homogeneous
 
@@ -128,6 +128,22 @@ def test_currents_and_hidden_units_equal_the_numpy_loop(backend):
     assert np.abs(response.u - affine.u)[~FORCED].max() > 0.1
     free = response.u[~FORCED]
     assert ((free > 0) & (free < 1)).mean() > 0.6  # few are clipped, so errors would show
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_short_term_dynamics_equal_the_numpy_loop(backend):
+    graph = topology.random(N, 0.25, w_scale=6, seed=0)
+    model = ShortTerm(U=Uniform(0.1, 0.6), tau_rec=Gamma(mean=100 * ms, shape=3, low=9 * ms), tau_facil=60 * ms)
+    network = Liquid(
+        graph, 2, neuron=NEURON, inhibitory=INHIBITORY, synapse=model, code=PopulationCode(n_fields=8, step=10 * ms),
+        inputs={"weight": 4.0, "fraction": 0.5, "probability": 0.5}, filters=[0.03], membrane=True, squares=False,
+        plastic_inhibition=True, dt=0.5 * ms, block=BLOCK, backend=backend, seed=0,
+    )  # fmt: skip
+    assert not network.learns
+    expected = Loop(network).run(TABLE, np.ones(N_STEPS, bool), FRESH, learn=False)
+    response = network.run(TABLE, network.start(), fresh=FRESH, learn=True)  # there is nothing to learn
+    compare(response, *expected)
+    assert_array_equal(network.weights(response.state)["excitation"], network.initial["excitation"])
 
 
 @pytest.mark.cpp

@@ -6,7 +6,7 @@ from brian2 import Network, NeuronGroup, TimedArray, ms, second
 from numpy.testing import assert_allclose, assert_array_equal
 
 from hrsnn import Gamma
-from hrsnn.models import STDP, PowerLawSTDP, Static
+from hrsnn.models import STDP, PowerLawSTDP, ShortTerm, Static
 
 DT = 0.1 * ms
 
@@ -178,3 +178,29 @@ def test_static_synapses_add_their_weight_at_each_spike():
 def test_a_spike_transmits_the_weight_before_it_learns():
     _, drive, _ = run_synapse(STDP(A_minus=0.1, tau_minus=20 * ms), [[20.0]], [[10.0]], 0.5)
     assert_allclose(drive, 0.5)
+
+
+@pytest.mark.parametrize("interval", [10, 40])
+def test_short_term_dynamics_reach_their_steady_state(interval):
+    U, rec, facil, w = np.array([0.05, 0.5]), 60.0, 30.0, 3.0
+    times = np.arange(0, 320, interval)
+    g, states = [], []
+    for share in U:
+        _, drive, synapses = run_synapse(
+            ShortTerm(U=share, tau_rec=rec * ms, tau_facil=facil * ms), [times], [[]], w, times[-1] * ms + DT
+        )
+        g.append(drive[0])
+        states.append((synapses.x_facil[0], 1 - synapses.x_spent[0]))
+    u, R, total = U, np.ones(2), 0.0
+    for _ in times:
+        total = total + w * u * R
+        used = R - u * R
+        last = u
+        u, R = U + u * (1 - U) * np.exp(-interval / facil), 1 + (used - 1) * np.exp(-interval / rec)
+    assert_allclose(g, total, rtol=1e-9)
+    steady_u = U / (1 - (1 - U) * np.exp(-interval / facil))
+    decay = np.exp(-interval / rec)
+    steady_R = (1 - decay) / (1 - (1 - steady_u) * decay)
+    assert_allclose([s[0] for s in states], steady_u, rtol=1e-3)  # after 8 intervals of 40 ms, or 32 of 10 ms
+    assert_allclose([s[1] for s in states], steady_R * (1 - steady_u), rtol=1e-2)
+    assert_allclose(last, steady_u, rtol=1e-3)
