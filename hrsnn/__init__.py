@@ -25,7 +25,7 @@ _HOME = {
     **dict.fromkeys(["CurrentCode", "PopulationCode", "RateCode"], "coding"),
     "STDPPruning": "pruning",
 }
-_MODULES = ("datasets", "metrics", "models", "optimize", "plots", "pruning", "topology")
+_MODULES = ("datasets", "metrics", "models", "optimize", "plots", "pruning", "search_plots", "topology")
 
 __all__ = ["__version__", *_HOME, *_MODULES]
 

@@ -28,7 +28,7 @@ LEVELS = {
     **dict.fromkeys(["coding", "feedback", "recurrent"], 3),
     **dict.fromkeys(["checkpoint", "readout", "presenter", "competition", "classifier", "multimodal", "reservoir"], 4),
     **dict.fromkeys(["liquid", "forecaster"], 4),
-    **dict.fromkeys(["plots", "settings", "store", "provenance", "report", "run", "study", "cli"], 5),
+    **dict.fromkeys(["plots", "search_plots", "settings", "store", "provenance", "report", "run", "study", "cli"], 5),
     **dict.fromkeys(["studies"], 6),
 }
 # Modules that see less than their level would allow: the hrsnn modules that each may import.

@@ -1,5 +1,6 @@
 """Search parameter distributions: Bayesian optimisation with a Wasserstein kernel, on one machine or many."""
 
+from hrsnn.optimize.baselines import parameter_search, random_search
 from hrsnn.optimize.distance import quantile_embedding, wasserstein
 from hrsnn.optimize.importance import sage
 from hrsnn.optimize.kernel import IndefiniteKernelWarning, WassersteinMatern
@@ -26,9 +27,11 @@ __all__ = [
     "laws_before_and_after",
     "length_scales",
     "minimize",
+    "parameter_search",
     "partial_dependence",
     "paste",
     "quantile_embedding",
+    "random_search",
     "resume",
     "sage",
     "wasserstein",

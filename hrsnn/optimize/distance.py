@@ -20,6 +20,7 @@ METRICS = ("quantile", "log_quantile", "sliced", "sinkhorn")
 PRODUCT_METRICS = METRICS[:2]  # one distance a variable
 
 
+@lru_cache(maxsize=4)
 def quantile_nodes(n_nodes: int = N_NODES) -> tuple[np.ndarray, np.ndarray]:
     """Return Gauss-Legendre probabilities and weights on (0, 1), arrays of shape (n_nodes,)."""
     nodes, weights = np.polynomial.legendre.leggauss(n_nodes)
@@ -102,17 +103,19 @@ def squared_distances(space: Space, metric: str, a: np.ndarray, b: np.ndarray) -
     space : Space
         What the coordinates mean.
     metric : {"quantile", "log_quantile", "sliced", "sinkhorn"}
-        "quantile" gives W_2^2 of each variable: their sum is W_2^2 of the product law, so any weighted sum is
-        the square of a Hilbertian distance. "log_quantile" does so for the logarithms of the variables whose
-        mean is searched on a log scale. "sliced" and "sinkhorn" compare the joint laws, by the mean W_2^2 of
-        their projections on fixed directions, or by the Sinkhorn divergence.
+        "quantile" gives W_2^2 of each variable, that of a law of two searched arguments or more in two parts, the
+        squared difference of the means and W_2^2 of the centred laws. Their sum, in the units of the variables, is
+        W_2^2 of the product law, and any weighted sum is the square of a Hilbertian distance. "log_quantile" does
+        so for the logarithms of the variables whose mean is searched on a log scale. "sliced" and "sinkhorn"
+        compare the joint laws, by the mean W_2^2 of their projections on fixed directions, or by the Sinkhorn
+        divergence.
     a, b : array of shape (n_a, n_coordinates), (n_b, n_coordinates)
         Points as rows of the unit cube.
 
     Returns
     -------
-    array of shape (n_variables, n_a, n_b), or (1, n_a, n_b) for joint laws
-        A cached array: not to be written to.
+    array of shape (n_groups, n_a, n_b)
+        One group for each name of ``group_names``. A cached array: not to be written to.
     """
     keys = [np.ascontiguousarray(rows, dtype=float).tobytes() for rows in (a, b)]
     return _squared_distances(space, metric, *keys)
@@ -120,7 +123,7 @@ def squared_distances(space: Space, metric: str, a: np.ndarray, b: np.ndarray) -
 
 @lru_cache(maxsize=16)
 def _squared_distances(space: Space, metric: str, a: bytes, b: bytes) -> np.ndarray:
-    return _raw_squared_distances(space, metric, a, b) / _typical(space, metric)[:, None, None]
+    return _raw_squared_distances(space, metric, a, b) / typical(space, metric)[:, None, None]
 
 
 def _raw_squared_distances(space: Space, metric: str, a: bytes, b: bytes) -> np.ndarray:
@@ -131,7 +134,7 @@ def _raw_squared_distances(space: Space, metric: str, a: bytes, b: bytes) -> np.
 
 
 @lru_cache(maxsize=16)
-def _typical(space: Space, metric: str) -> np.ndarray:
+def typical(space: Space, metric: str) -> np.ndarray:
     """Return the mean squared distance of random points, one a group."""
     return _raw_squared_distances(space, metric, _reference(space), _reference(space)).mean(axis=(1, 2))
 
@@ -148,10 +151,11 @@ def _features(space: Space, metric: str, rows: bytes) -> list[np.ndarray]:
     if metric in PRODUCT_METRICS:
         u, weights = quantile_nodes()
         values = _quantiles(space, vectors, np.tile(u, (k, 1)), logs=metric == "log_quantile")
-        return [(value * np.sqrt(weights)).reshape(n, -1) for value in values]
+        return [part for v, split in zip(values, _splits(space), strict=True) for part in _parts(v, weights, split)]
     rng = np.random.default_rng(0)  # common random numbers: the same uniform draws and directions for every law
     u = (rng.permuted(np.tile(np.arange(N_SAMPLES), (k, 1)), axis=1) + 0.5) / N_SAMPLES
-    scales = np.sqrt(_typical(space, "quantile"))
+    parts = iter(typical(space, "quantile"))
+    scales = [np.sqrt(next(parts) + (next(parts) if split else 0.0)) for split in _splits(space)]
     joint = np.concatenate([v / s for v, s in zip(_quantiles(space, vectors, u), scales, strict=True)], axis=1)
     if metric == "sinkhorn":
         return [joint.swapaxes(1, 2)]
@@ -159,6 +163,28 @@ def _features(space: Space, metric: str, rows: bytes) -> list[np.ndarray]:
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     slices = np.sort(directions @ joint, axis=2) / np.sqrt(N_DIRECTIONS * N_SAMPLES)
     return [slices.reshape(n, -1)]
+
+
+def _splits(space: Space) -> list[bool]:
+    """Return for each variable whether its W_2^2 is split in two: so are laws with two searched arguments or more."""
+    return [isinstance(v, Law) and len(v.intervals) > 1 for v in space.variables.values()]
+
+
+def group_names(space: Space, metric: str) -> list[str]:
+    """Return the names of the parts of the distance, each of which has a length in the kernel: "tau_m mean"."""
+    if metric not in PRODUCT_METRICS:
+        return ["joint"]
+    pairs = zip(space.variables, _splits(space), strict=True)
+    return [text for name, split in pairs for text in ([f"{name} mean", f"{name} form"] if split else [name])]
+
+
+def _parts(values: np.ndarray, weights: np.ndarray, split: bool) -> list[np.ndarray]:
+    """Return quantiles (n, width, M) as rows of features: the mean and the rest, or all in one."""
+    n = len(values)
+    if not split:
+        return [(values * np.sqrt(weights)).reshape(n, -1)]
+    mean = values @ weights
+    return [mean, ((values - mean[:, :, None]) * np.sqrt(weights)).reshape(n, -1)]
 
 
 def _quantiles(space: Space, vectors: np.ndarray, probabilities: np.ndarray, logs: bool = False) -> list[np.ndarray]:

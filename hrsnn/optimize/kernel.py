@@ -25,6 +25,10 @@ class WassersteinMatern(StationaryKernelMixin, NormalizedKernelMixin, Kernel):
     k(P, Q) = M_nu(r) with r^2 = sum_k W_2^2(P_k, Q_k) / l_k^2 over the variables k; M_nu(r) is exp(-r),
     (1 + sqrt(3) r) exp(-sqrt(3) r) or (1 + sqrt(5) r + 5 r^2 / 3) exp(-sqrt(5) r).
 
+    W_2^2 of a law is the squared difference of the means plus W_2^2 of the centred laws. Where a law has two
+    searched arguments or more, each of the two parts has a length of its own: networks may care for the dispersion
+    of a parameter and not for its mean, or the other way round.
+
     The default metric is that of independent variables, embedded by their quantile functions: a Hilbert space,
     so every Gram matrix is positive semi-definite. "log_quantile" is the same for the logarithms of variables
     whose mean is searched on a log scale. "sliced" compares joint laws along fixed directions, positive
@@ -35,8 +39,9 @@ class WassersteinMatern(StationaryKernelMixin, NormalizedKernelMixin, Kernel):
     ----------
     space : Space
         What the coordinates of the unit cube mean.
-    length_scale : float or array of shape (n_variables,)
-        Lengths l_k in units of the typical distance of two points of the space. One for all if a float.
+    length_scale : float or array of shape (n_groups,)
+        Lengths l_k in units of the typical distance of two points of the space, for each name of
+        ``distance.group_names(space, metric)``. One for all if a float.
     length_scale_bounds : pair of float or "fixed"
         Range of the fit.
     nu : {0.5, 1.5, 2.5}
@@ -67,7 +72,7 @@ class WassersteinMatern(StationaryKernelMixin, NormalizedKernelMixin, Kernel):
 
     @property
     def anisotropic(self) -> bool:
-        """Whether each variable has a length of its own."""
+        """Whether each part of the distance has a length of its own."""
         return np.ndim(self.length_scale) > 0
 
     @property

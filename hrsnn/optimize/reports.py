@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from brian2.units import allunits, stdunits
 
 from hrsnn.distributions import Law, code
+from hrsnn.optimize.distance import group_names
 from hrsnn.optimize.search import Search
 
 __all__ = ["convergence", "laws_before_and_after", "length_scales", "partial_dependence", "paste", "write_csv"]
@@ -27,14 +30,15 @@ def laws_before_and_after(search: Search) -> dict[str, tuple[Law, Law]]:
 
 
 def length_scales(search: Search) -> dict[str, float]:
-    """Return the fitted length of each variable, in units of the typical distance of two points of the space.
+    """Return the fitted length of each part of the distance, in units of its typical size between two points.
 
-    A short length means that the objective changes fast with the variable. For the sliced and Sinkhorn metrics
-    there is one length, under the name ``joint``.
+    A short length means that the objective changes fast with the variable. A law of two searched arguments or more
+    has two: ``tau_m mean``, and ``tau_m form`` for the rest of the law, its dispersion above all. For the sliced
+    and Sinkhorn metrics there is one length, under the name ``joint``.
     """
-    lengths = np.atleast_1d(search.model().kernel_.get_params()["k1__k2__length_scale"])
-    names = list(search.space.variables) if len(lengths) == len(search.space.variables) else ["joint"]
-    return dict(zip(names, lengths.tolist(), strict=True))
+    kernel = search.model().kernel_.get_params()
+    lengths = np.atleast_1d(kernel["k1__k2__length_scale"])
+    return dict(zip(group_names(search.space, kernel["k1__k2__metric"]), lengths.tolist(), strict=True))
 
 
 def partial_dependence(search: Search, name: str, n_points: int = 30) -> tuple[Any, np.ndarray, np.ndarray]:
@@ -92,10 +96,17 @@ def write_csv(search: Search, path: str | Path) -> None:
 
 
 def paste(search: Search) -> str:
-    """Return the best point as code to paste, with its value as a comment."""
-    lines = [f"# {search.fun!r} after {len(search.evaluations)} evaluations"]
-    lines += [f"{name} = {_source(value)}" for name, value in search.x.items()]
-    return "\n".join(lines) + "\n"
+    """Return the best point as code to paste, with the imports it needs, and its value as a comment."""
+    lines = [f"{name} = {_source(value)}" for name, value in search.x.items()]
+    words = set(re.findall(r"[A-Za-z_]\w*", " ".join(map(_source, search.x.values()))))
+    sources = (
+        ("brian2", [*allunits.__all__, *stdunits.__all__]),
+        ("hrsnn", ["Gamma", "LogNormal", "Normal", "Uniform"]),
+    )
+    needed = ((module, ", ".join(sorted(words & set(names)))) for module, names in sources)
+    imports = [f"from {module} import {names}" for module, names in needed if names]
+    head = f"# {search.fun!r} after {len(search.evaluations)} evaluations"
+    return "\n".join([head, *imports, *lines]) + "\n"
 
 
 def _source(value: Any) -> str:

@@ -108,7 +108,8 @@ def minimize(
             store.settings = {"described": described, "arguments": arguments}
         workers = None
         if n_workers not in (None, 1) or scheduler is not None or timeout is not None:
-            workers = Workers(n_workers, scheduler, timeout)
+            module = getattr(objective, "__module__", None) or "__main__"
+            workers = Workers(n_workers, scheduler, timeout, preload=[] if module == "__main__" else [module])
             stack.callback(workers.close)
         done = len(search.evaluations)
         bar = stack.enter_context(tqdm(total=n_calls, initial=done, unit="point", disable=None))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,9 +15,10 @@ from sklearn.exceptions import ConvergenceWarning
 from skopt.acquisition import gaussian_ei
 from skopt.learning import GaussianProcessRegressor
 from skopt.learning.gaussian_process.kernels import ConstantKernel, WhiteKernel
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
-from hrsnn.optimize.distance import METRICS, PRODUCT_METRICS
+from hrsnn.optimize.distance import METRICS, PRODUCT_METRICS, group_names, squared_distances
+from hrsnn.optimize.fit import posterior_optimizer
 from hrsnn.optimize.kernel import WassersteinMatern
 from hrsnn.optimize.space import Space
 from hrsnn.optimize.warp import Warp
@@ -24,6 +27,16 @@ __all__ = ["Evaluation", "Search"]
 
 N_CANDIDATES = {"sliced": 500, "sinkhorn": 30}  # 2000 otherwise
 LOCAL_STEPS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.003)  # of the unit cube, around the best; not for sinkhorn
+
+
+@cache
+def _threads() -> ThreadpoolController:
+    return ThreadpoolController()  # finding the libraries takes longer than a fit
+
+
+def one_thread() -> AbstractContextManager:
+    """Keep linear algebra in one thread: its matrices are small."""
+    return _threads().limit(limits=1)
 
 
 @dataclass(frozen=True)
@@ -134,6 +147,7 @@ class Search:
         self._candidates = rng.random((N_CANDIDATES.get(metric, 2000), len(self.space.coordinates)))
         self._told: dict[int, Evaluation] = {}
         self._pending: dict[int, np.ndarray] = {}
+        self._model: GaussianProcessRegressor | None = None  # fitted to what has been told so far
 
     @property
     def evaluations(self) -> list[Evaluation]:
@@ -214,6 +228,7 @@ class Search:
         """Take in an evaluation with its number, as it was stored."""
         self._pending.pop(evaluation.number, None)
         self._told[evaluation.number] = evaluation
+        self._model = None
 
     @property
     def n_pending(self) -> int:
@@ -224,21 +239,18 @@ class Search:
         taken = self._told.keys() | self._pending.keys()
         return next(number for number in range(len(taken) + 1) if number not in taken)
 
-    def model(self, random_state: int = 0) -> GaussianProcessRegressor:
+    def model(self) -> GaussianProcessRegressor:
         """Return the process fitted to what has been told; it predicts values warped by ``warp``.
 
         A failed evaluation counts as the worst value seen, so that the search leaves where objectives fail.
-
-        Parameters
-        ----------
-        random_state : int
-            Seed of the restarts of the fit.
 
         Returns
         -------
         skopt.learning.GaussianProcessRegressor
             Takes rows of the unit cube; ``warp.inverse`` brings its predictions to units of the objective.
         """
+        if self._model is not None:
+            return self._model
         told = self.evaluations
         values = np.array([e.value for e in told])
         values[~np.isfinite(values)] = self._worst
@@ -247,19 +259,23 @@ class Search:
         metrics = PRODUCT_METRICS if self.metric == "auto" else (self.metric,)
         processes = []
         for metric in metrics:
-            lengths = np.ones(len(self.space.variables)) if metric in PRODUCT_METRICS else 1.0
+            lengths = np.ones(len(group_names(self.space, metric))) if metric in PRODUCT_METRICS else 1.0
             matern = WassersteinMatern(self.space, lengths, nu=self.nu, metric=metric)
+            alpha = np.array([e.variance for e in told]) * warp.slope(values) ** 2 + 1e-10
+            optimizer = posterior_optimizer(
+                squared_distances(self.space, metric, rows, rows), warp(values), alpha, self.nu
+            )
             process = GaussianProcessRegressor(
                 ConstantKernel(1.0, (0.05, 1000.0)) * matern + WhiteKernel(1e-3, (1e-6, 1.0)),
-                alpha=np.array([e.variance for e in told]) * warp.slope(values) ** 2 + 1e-10,
-                n_restarts_optimizer=1,
+                alpha=alpha,
+                optimizer="fmin_l_bfgs_b" if metric == "sinkhorn" else optimizer,
                 noise="gaussian",
-                random_state=random_state,
             )
-            with threadpool_limits(1), warnings.catch_warnings():
+            with one_thread(), warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its bound is no news
                 processes.append(process.fit(rows, warp(values)))
-        return max(processes, key=lambda process: process.log_marginal_likelihood_value_)
+        self._model = max(processes, key=lambda process: process.log_marginal_likelihood_value_)
+        return self._model
 
     @property
     def warp(self) -> Warp:
@@ -275,9 +291,9 @@ class Search:
         dimensions = len(self.space.coordinates)
         if len(self.successes) < 2:
             return self.space.from_unit(rng.random((1, dimensions)))[0]
-        with threadpool_limits(1), warnings.catch_warnings():
+        with one_thread(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Predicted variances smaller than 0")
-            process = self.model(int(rng.integers(2**31)))
+            process = self.model()
             best = process.predict(process.X_train_).min()
             if self._pending:
                 process = self._imagine(process)

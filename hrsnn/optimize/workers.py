@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
+from contextlib import ExitStack
+from multiprocessing import forkserver
 from typing import Any
 
+import numpy as np
+
 __all__ = ["Workers"]
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class Workers:
@@ -24,6 +32,8 @@ class Workers:
     timeout : float or None
         Seconds after which an evaluation is given up and its worker process restarted (which needs Dask's
         nanny, as workers have by default). A worker measures from the start of the evaluation.
+    preload : sequence of str
+        Modules that local workers will need: imported once, by the process from which workers are forked.
 
     Raises
     ------
@@ -33,8 +43,13 @@ class Workers:
         If no scheduler answers at the address.
     """
 
-    def __init__(self, n_workers: int | None, scheduler: str | None, timeout: float | None):
+    def __init__(
+        self, n_workers: int | None, scheduler: str | None, timeout: float | None, preload: Sequence[str] = ()
+    ):
+        if scheduler is None:
+            _start_fork_server(["distributed", __name__, *preload])  # imports while this process does
         try:
+            import dask
             from distributed import Client, LocalCluster
         except ImportError:
             raise ImportError(
@@ -43,8 +58,11 @@ class Workers:
             ) from None
         self._n_workers, self._timeout, self._address = n_workers, timeout, scheduler or "this machine"
         self._cluster: Any = None
+        self._open = ExitStack()
         if scheduler is None:
             self._n_workers = n_workers or 1
+            # Until closed, as a worker that dies is started anew.
+            self._open.enter_context(dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}))
             self._cluster = LocalCluster(
                 n_workers=self._n_workers,
                 threads_per_worker=1,
@@ -112,10 +130,12 @@ class Workers:
         self._client.close(timeout=1)
         if self._cluster is not None:
             self._cluster.close(timeout=10)
+        self._open.close()
 
 
 def _watched(timeout: float | None, function: Callable[..., Any], *arguments: Any) -> tuple[Any, str]:
     """Return the outcome and "", or None and the address of this worker, to be restarted, if it takes too long."""
+    np.random.seed()  # noqa: NPY002 forked workers start with one state, which an objective may read
     if timeout is None:
         return function(*arguments), ""
     from distributed import get_worker
@@ -131,3 +151,21 @@ def _watched(timeout: float | None, function: Callable[..., Any], *arguments: An
 
 def _warm_up() -> None:
     """Do nothing: unpickling this function imports the package, so that no time limit counts the import."""
+
+
+def _start_fork_server(preload: list[str]) -> None:
+    """Start the process from which local workers are forked: it imports once what all of them need.
+
+    It lives as long as this process, and serves later searches too. Linear algebra takes one thread in it.
+    """
+    multiprocessing.get_context("forkserver").set_forkserver_preload(preload)
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    try:
+        forkserver.ensure_running()
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -20,7 +20,7 @@ from skopt.learning import GaussianProcessRegressor
 
 from hrsnn.distributions import Gamma, LogNormal, Normal, Uniform
 from hrsnn.optimize import IndefiniteKernelWarning, Integer, Space, WassersteinMatern, quantile_embedding, wasserstein
-from hrsnn.optimize.distance import squared_distances
+from hrsnn.optimize.distance import group_names, squared_distances, typical
 from hrsnn.optimize.kernel import matern, projected
 
 SPACE = Space(
@@ -70,18 +70,34 @@ def test_distances_refuse_what_has_none():
         wasserstein([Normal(0, 1)], [Normal(0, 1)] * 2)
 
 
-def test_squared_distances_are_w2_of_each_variable():
-    parts = squared_distances(SPACE, "quantile", ROWS, ROWS)
+def test_squared_distances_add_up_to_w2_of_each_variable():
+    parts = squared_distances(SPACE, "quantile", ROWS, ROWS) * typical(SPACE, "quantile")[:, None, None]
+    names = group_names(SPACE, "quantile")
+    assert names == ["tau mean", "tau form", "A mean", "A form", "u mean", "u form", "lambda_", "n", "rule"]
     points = [SPACE.decode(vector) for vector in SPACE.from_unit(ROWS)]
     for k, name in enumerate(["tau", "A", "u"]):
         laws = [point[name] for point in points]
         expected = np.array([np.asarray(wasserstein([law] * len(laws), laws)) for law in laws]) ** 2
-        assert_allclose(parts[k] / parts[k, 0, 1], expected / expected[0, 1], rtol=1e-6, atol=1e-9)
+        assert_allclose(parts[2 * k] + parts[2 * k + 1], expected, rtol=1e-6, atol=1e-9 * expected.max())
+        means = np.array([float(law.mean) for law in laws])
+        of_means = (means[:, None] - means) ** 2
+        assert_allclose(parts[2 * k], of_means, atol=0.02 * of_means.max())  # 64 nodes lose some of A's heavy tail
+        assert parts[2 * k + 1].max() > 1e-2 * of_means.max()
     lambdas = np.array([point["lambda_"] for point in points])
-    expected = (lambdas[:, None] - lambdas) ** 2
-    assert_allclose(parts[3] / parts[3, 0, 1], expected / expected[0, 1], rtol=1e-6, atol=1e-9)
+    assert_allclose(parts[6], (lambdas[:, None] - lambdas) ** 2, rtol=1e-6, atol=1e-9)
     rules = np.array([point["rule"] for point in points])
-    assert_allclose(parts[5] / parts[5].max(), rules[:, None] != rules, atol=1e-12)
+    assert_allclose(parts[8], rules[:, None] != rules, atol=1e-12)
+
+
+def test_parts_are_in_units_of_their_typical_size():
+    rows = SPACE.latin_hypercube(32, np.random.default_rng(0))  # those that define the unit
+    assert_allclose(squared_distances(SPACE, "quantile", rows, rows).mean(axis=(1, 2)), 1)
+
+
+def test_law_with_one_interval_is_not_split():
+    space = Space({"x": Gamma(mean=(5 * ms, 100 * ms), shape=3)})
+    assert group_names(space, "quantile") == ["x"]
+    assert squared_distances(space, "quantile", np.array([[0.2]]), np.array([[0.9]])).shape == (1, 1, 1)
 
 
 def test_log_quantiles_compare_logarithms():
@@ -111,7 +127,7 @@ def test_sinkhorn_divergence_approaches_w2():
     space = Space({"x": Normal(mean=(0, 5), std=(0.5, 2))})
     rows = np.random.default_rng(0).random((6, 2))
     sinkhorn = squared_distances(space, "sinkhorn", rows, rows)[0]
-    exact = squared_distances(space, "quantile", rows, rows)[0]
+    exact = np.tensordot(typical(space, "quantile"), squared_distances(space, "quantile", rows, rows), 1)
     assert_allclose(sinkhorn, sinkhorn.T)
     assert_allclose(np.diag(sinkhorn), 0)
     pairs = np.triu_indices(6, 1)
@@ -123,7 +139,7 @@ def test_sinkhorn_divergence_approaches_w2():
 @pytest.mark.parametrize("length", [0.2, 1.0, 10.0])
 def test_gram_matrices_are_positive_semidefinite(nu, metric, length):
     """Oracle O2, first half: the quantile embedding is Hilbertian, and so is the sliced distance."""
-    lengths = np.full(6, length) if metric != "sliced" else length
+    lengths = np.full(9, length) if metric != "sliced" else length
     K = WassersteinMatern(SPACE, lengths, nu=nu, metric=metric)(ROWS)
     assert_allclose(np.diag(K), 1)
     assert np.linalg.eigvalsh(K)[0] > -1e-12 * np.linalg.eigvalsh(K)[-1]
@@ -169,7 +185,7 @@ def test_kernel_of_plain_numbers_is_the_euclidean_matern(nu):
 
 
 @pytest.mark.parametrize("nu", [0.5, 1.5, 2.5])
-@pytest.mark.parametrize(("metric", "n_lengths"), [("quantile", 6), ("log_quantile", 6), ("sliced", 0)])
+@pytest.mark.parametrize(("metric", "n_lengths"), [("quantile", 9), ("log_quantile", 9), ("sliced", 0)])
 def test_gradients_agree_with_differences(nu, metric, n_lengths):
     kernel = WassersteinMatern(SPACE, np.linspace(0.5, 2, n_lengths) if n_lengths else 0.7, nu=nu, metric=metric)
     _, gradient = kernel(ROWS, eval_gradient=True)
@@ -184,18 +200,18 @@ def test_gradients_agree_with_differences(nu, metric, n_lengths):
 
 
 def test_lengths_are_found_by_likelihood():
-    kernel = WassersteinMatern(SPACE, np.ones(6))
+    kernel = WassersteinMatern(SPACE, np.ones(9))
     values = np.array([float(SPACE.decode(v)["lambda_"]) for v in SPACE.from_unit(ROWS)])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # lengths at their bound are right here
         process = GaussianProcessRegressor(kernel, normalize_y=True, alpha=1e-6).fit(ROWS, values)
     lengths = process.kernel_.length_scale
-    assert lengths[3] * 5 < min(np.delete(lengths, 3))  # only lambda_ matters
+    assert lengths[6] * 5 < min(np.delete(lengths, 6))  # only lambda_ matters
     assert process.log_marginal_likelihood_value_ > process.log_marginal_likelihood(kernel.theta)
 
 
 def test_kernel_survives_cloning():
-    kernel = WassersteinMatern(SPACE, np.arange(1.0, 7), nu=1.5)
+    kernel = WassersteinMatern(SPACE, np.arange(1.0, 10), nu=1.5)
     again = clone(kernel)
     assert again == kernel
     assert np.array_equal(again(ROWS), kernel(ROWS))
@@ -235,7 +251,7 @@ def test_expected_improvement_is_positive_and_has_its_limit():
     [
         ({"nu": 2}, "nu must be 0.5, 1.5 or 2.5, got 2"),
         ({"metric": "euclid"}, "metric must be one of quantile, log_quantile, sliced, sinkhorn, got 'euclid'"),
-        ({"length_scale": [1.0, 2.0]}, "The quantile metric has 6 lengths, got 2"),
+        ({"length_scale": [1.0, 2.0]}, "The quantile metric has 9 lengths, got 2"),
     ],
 )
 def test_bad_kernels_are_refused(arguments, match):

@@ -64,7 +64,7 @@ def test_table_holds_every_point(search, tmp_path):
 
 
 def test_best_point_is_code_to_paste(search):
-    names = {"Gamma": Gamma, "ms": ms}
+    names = {}
     exec(paste(search), names)
     assert {name: names[name] for name in ("tau", "k", "rule")} == search.x
 
