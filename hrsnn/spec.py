@@ -323,7 +323,7 @@ class SynapseModel(Model):
         on_event = dict(on_event or {})
         on_post = {"post": fast_math(text["on_post"]), **{key: code for key, (_, code) in on_event.items()}}
         on_post = {key: code for key, code in on_post.items() if code}
-        return Synapses(
+        synapses = Synapses(
             source,
             target,
             "\n".join([text["equations"], self.declarations()]),
@@ -335,6 +335,9 @@ class SynapseModel(Model):
             dt=dt,
             name=name,
         )
+        for pathway in synapses._pathways:
+            _fast_decay(pathway)
+        return synapses
 
     def initialise(self, synapses: Synapses, n: int, rng: np.random.Generator) -> None:
         """Set the parameters of ``n`` connected synapses."""
@@ -342,6 +345,17 @@ class SynapseModel(Model):
 
     def _lines(self) -> list[tuple[str, str]]:
         return [(key, value) for key, value in self.text("{target}").items() if value]
+
+
+def _fast_decay(pathway: Any) -> None:
+    """Let the decay between two events of a synapse, which Brian2 writes, use the fast exponential too."""
+    update = pathway.update_abstract_code
+
+    def fast(run_namespace: Any) -> None:
+        update(run_namespace)
+        pathway.abstract_code = fast_math(pathway.abstract_code)
+
+    pathway.update_abstract_code = fast
 
 
 def _set(group: Any, values: Mapping[str, Any]) -> None:

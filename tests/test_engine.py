@@ -13,7 +13,7 @@ from brian2.devices.device import runtime_device
 from numpy.testing import assert_allclose, assert_array_equal
 
 from hrsnn import backends
-from hrsnn.engine import Blueprint, CppEngine, RuntimeEngine, engine
+from hrsnn.engine import Blueprint, CppEngine, RuntimeEngine, _independent, engine
 
 N = 5
 DT = 0.1 * ms
@@ -154,3 +154,29 @@ def test_runtime_engine_refuses_another_device(monkeypatch):
     monkeypatch.setattr("hrsnn.engine.get_device", lambda: object())
     with pytest.raises(RuntimeError, match=r"needs Brian2's runtime device: call brian2\.set_device"):
         RuntimeEngine(decay())
+
+
+LOOP = """
+    for(int _idx=0; _idx<_N; _idx++)
+    {{
+        double v = _ptr_v[_idx];
+        v += _ptr_I[{read}];
+        _ptr_v[{write}] = v;
+    }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("read", "write", "independent"),
+    [("_idx", "_idx", True), ("_other", "_idx", True), ("_idx", "_post", False)],
+)
+def test_compiler_is_told_of_independent_loops_only(read, write, independent):
+    code = LOOP.format(read=read, write=write)
+    told = _independent(code)
+    assert told.replace("#pragma GCC ivdep\n", "") == code
+    assert ("ivdep" in told) is independent
+
+
+def test_loop_that_reads_what_other_turns_write_is_not_independent():
+    code = LOOP.format(read="_idx", write="_idx").replace("_ptr_I[_idx]", "_ptr_v[_other]")
+    assert _independent(code) == code
