@@ -73,6 +73,14 @@ def test_memory_capacity_of_a_noisy_tap_is_its_squared_correlation():
     assert_allclose(profile[0], 0.5, atol=0.02)  # signal and noise of one variance
 
 
+def test_memory_capacity_bears_a_neuron_that_first_fires_in_the_test():
+    states, u = delay_line(3000, 3)
+    late = 1e-9 * np.exp(-np.arange(3000.0))  # what is left of a trace
+    late[2900] = 5.0
+    capacity, _ = metrics.memory_capacity(np.column_stack([states, late]), u, tau_max=10, level=0.9999)
+    assert_allclose(capacity, 3, atol=1e-6)
+
+
 def test_effective_rank_counts_the_singular_values_that_hold_the_sum():
     rng = np.random.default_rng(RNG_SEED)
     U, _ = np.linalg.qr(rng.normal(size=(30, 10)))

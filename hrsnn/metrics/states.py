@@ -28,8 +28,9 @@ def memory_capacity(
     """Return how much of its past input a reservoir holds: the sum over delays of the squared correlation.
 
     C_tau is the squared correlation, on steps not trained on, of u(t - tau) with its best linear estimate from
-    ``states[t]`` (ridge regression). A C_tau that unrelated series would exceed with probability 1 - level counts
-    as 0: for n test steps n C_tau has approximately the chi-squared law of one degree of freedom.
+    ``states[t]`` (ridge regression; a state beyond its range in training counts as at its edge). A C_tau that
+    unrelated series would exceed with probability 1 - level counts as 0: for n test steps n C_tau has approximately
+    the chi-squared law of one degree of freedom.
 
     Parameters
     ----------
@@ -216,6 +217,9 @@ def _ridge(X: Array, Y: Array, X_new: Array, alpha: float) -> Array:
     U, s, Vt = np.linalg.svd(Z, full_matrices=False)
     kept = s > s.max(initial=0.0) * 1e-12
     gain = np.where(kept, s, 0) / np.where(kept, s**2 + alpha * len(X), 1)
+    # A neuron that is silent in training varies by next to nothing there; its first spike later must not count as a
+    # million of its deviations.
+    X_new = np.clip(X_new, X.min(axis=0), X.max(axis=0))
     return (X_new - mean) / deviation @ (Vt.T @ (gain[:, None] * (U.T @ (Y - Y.mean(axis=0))))) + Y.mean(axis=0)
 
 
