@@ -23,6 +23,8 @@ from hrsnn.spec import NeuronModel, SynapseModel
 
 __all__ = ["Reservoir", "homogeneous"]
 
+STEPS = 4000  # of samples that are answered together
+
 
 def homogeneous(model: Any) -> Any:
     """Return a model whose laws are replaced by their means, so that only the dispersion differs.
@@ -70,8 +72,13 @@ class Reservoir(TransformerMixin, BaseEstimator):
         Time constants of the filtered spikes.
     membrane, squares : bool
         Further features.
+    n_windows : int, optional
+        Windows of equal length (or nearly) over which the states of each of several samples are averaged; the
+        features of a sample are those of all its windows. If None, they are those of its end.
+    limits : (float, float), optional
+        Range of every feature; if None, that of each in the fitted series. With limits a feature may be constant.
     margin : float
-        Share of the unit interval left free on both sides of the range of the fitted series, for values beyond it.
+        Share of the unit interval left free on both sides of the range, for values beyond it.
     dt : Quantity (second)
         Time step of the simulation.
     block : int
@@ -124,6 +131,8 @@ class Reservoir(TransformerMixin, BaseEstimator):
         filters: Any = (30 * ms,),
         membrane: bool = False,
         squares: bool = False,
+        n_windows: int | None = None,
+        limits: tuple[float, float] | None = None,
         margin: float = 0.1,
         dt: Quantity = 0.5 * ms,
         block: int = 500,
@@ -145,6 +154,8 @@ class Reservoir(TransformerMixin, BaseEstimator):
         self.filters = filters
         self.membrane = membrane
         self.squares = squares
+        self.n_windows = n_windows
+        self.limits = limits
         self.margin = margin
         self.dt = dt
         self.block = block
@@ -168,16 +179,7 @@ class Reservoir(TransformerMixin, BaseEstimator):
             If X has NaN, no steps, or a constant feature, or a setting is out of range.
         """
         X = self._checked(X, reset=True)
-        self.low_ = X.reshape(-1, X.shape[-1]).min(axis=0)
-        self.high_ = X.reshape(-1, X.shape[-1]).max(axis=0)
-        with np.errstate(over="ignore"):
-            flat = ~(self.high_ - self.low_ > 1e-12 * np.abs(self.high_)) | ~np.isfinite(self.high_ - self.low_)
-        if flat.any():
-            column = int(np.argmax(flat))
-            raise ValueError(
-                f"Column {column} of X runs from {self.low_[column]:g} to {self.high_[column]:g}: it is constant or "
-                "too wide for floats. Drop or rescale it."
-            )
+        self.low_, self.high_ = self._range(X.reshape(-1, X.shape[-1]))
         self.liquid_ = self._liquid(X.shape[-1])
         state = self.liquid_.start()
         if self.liquid_.learns:
@@ -191,7 +193,7 @@ class Reservoir(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: Any) -> NDArray[np.float64]:
-        """Return the features of the state at the end of each step of a series, or at the end of each of several.
+        """Return the features of the state: at the end of each step of a series, or of each of several samples.
 
         Parameters
         ----------
@@ -199,7 +201,7 @@ class Reservoir(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        array of shape (n_steps, n_state) or (n_samples, n_state)
+        array of shape (n_steps, n_state), (n_samples, n_state) or (n_samples, n_windows * n_state)
         """
         check_is_fitted(self, "weights_")
         X = self._checked(X)
@@ -210,11 +212,27 @@ class Reservoir(TransformerMixin, BaseEstimator):
         n_jobs = os.cpu_count() or 1 if self.n_jobs == -1 else self.n_jobs
         if isinstance(self.liquid_.frozen_engine, RuntimeEngine):  # compiles, if need be, before the threads start
             n_jobs = 1
-        parts = np.array_split(X, min(n_jobs, len(X)))
-        with ThreadPoolExecutor(len(parts)) as pool:
-            responses = list(pool.map(self.respond, parts))
-        self.spike_counts_ = np.sum([self._counts(response) for response in responses], axis=0)
-        return np.concatenate([response.features[X.shape[1] - 1 :: X.shape[1]] for response in responses])
+        # A few samples at a time: the states of all their steps take much memory.
+        size = min(-(-len(X) // n_jobs), max(1, STEPS // X.shape[1]))
+        parts = [X[k : k + size] for k in range(0, len(X), size)]
+        with ThreadPoolExecutor(min(n_jobs, len(parts))) as pool:
+            found = list(pool.map(self._pooled, parts))
+        self.spike_counts_ = np.sum([counts for _, counts in found], axis=0)
+        return np.concatenate([features for features, _ in found])
+
+    def _pooled(self, X: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return the features of each sample, and the spikes of each neuron."""
+        response = self.respond(X)
+        states = response.features.reshape(*X.shape[:2], -1)
+        if self.n_windows is None:
+            return states[:, -1], self._counts(response)
+        if not isinstance(self.n_windows, (int, np.integer)) or not 1 <= self.n_windows <= X.shape[1]:
+            raise ValueError(
+                f"n_windows must be None or an integer from 1 to {X.shape[1]}, the steps of a sample, "
+                f"got {self.n_windows!r}."
+            )
+        windows = np.array_split(states, self.n_windows, axis=1)
+        return np.concatenate([window.mean(axis=1) for window in windows], axis=1), self._counts(response)
 
     def respond(self, X: NDArray[np.float64]) -> Response:
         """Return all that the frozen network does from rest, driven by one series or by several after another.
@@ -261,6 +279,24 @@ class Reservoir(TransformerMixin, BaseEstimator):
         """The Brian2 network that does not learn, in runtime mode."""
         check_is_fitted(self, "weights_")
         return self.liquid_.network
+
+    def _range(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the values of each feature that stand for the ends of the unit interval, but for the margins."""
+        if self.limits is not None:
+            low, high = np.asarray(self.limits, dtype=float)
+            if not -np.inf < low < high < np.inf:
+                raise ValueError(f"limits must be two ascending numbers, got {self.limits!r}.")
+            return np.full(values.shape[1], low), np.full(values.shape[1], high)
+        lows, highs = values.min(axis=0), values.max(axis=0)
+        with np.errstate(over="ignore"):
+            flat = ~(highs - lows > 1e-12 * np.abs(highs)) | ~np.isfinite(highs - lows)
+        if flat.any():
+            column = int(np.argmax(flat))
+            raise ValueError(
+                f"Column {column} of X runs from {lows[column]:g} to {highs[column]:g}: it is constant or "
+                "too wide for floats. Drop or rescale it, or set limits."
+            )
+        return lows, highs
 
     def _counts(self, response: Response) -> NDArray[np.int64]:
         return np.bincount(response.i, minlength=len(self.liquid_.nodes))

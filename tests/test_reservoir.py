@@ -204,6 +204,21 @@ def test_transform_is_a_function_of_the_series_and_the_seed():
     assert_allclose(clone(reservoir).set_params(n_jobs=3).fit(X).transform(samples), alone, atol=1e-12)
 
 
+def test_samples_are_averaged_over_windows():
+    X = np.random.default_rng(3).random((5, 6, 2))
+    X[:, :, 1] = 0.25  # constant, which limits allow
+    reservoir = small(limits=(0.0, 0.5), margin=0.0, n_windows=2, backend="runtime").fit(X)
+    assert_allclose(reservoir.scaled(X), np.minimum(2 * X, 1))
+    states = np.stack([reservoir.transform(sample) for sample in X])
+    expected = np.concatenate([states[:, :3].mean(axis=1), states[:, 3:].mean(axis=1)], axis=1)
+    assert states.any(axis=(1, 2)).all()
+    assert_allclose(reservoir.transform(X), expected, atol=1e-12)  # rounding
+    with pytest.raises(ValueError, match="n_windows must be None or an integer from 1 to 6"):
+        reservoir.set_params(n_windows=7).transform(X)
+    with pytest.raises(ValueError, match=r"limits must be two ascending numbers, got \(1, 1\)"):
+        small(limits=(1, 1)).fit(X)
+
+
 def test_pickle_keeps_what_was_learnt():
     X = series(30)
     reservoir = small(synapse=STDP(A_plus=0.05, A_minus=0.05)).fit(X)
