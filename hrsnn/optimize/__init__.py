@@ -2,7 +2,7 @@
 
 from hrsnn.optimize.baselines import parameter_search, random_search
 from hrsnn.optimize.distance import quantile_embedding, wasserstein
-from hrsnn.optimize.importance import sage
+from hrsnn.optimize.importance import sage, sampled_sage
 from hrsnn.optimize.kernel import IndefiniteKernelWarning, WassersteinMatern
 from hrsnn.optimize.reports import (
     convergence,
@@ -34,6 +34,7 @@ __all__ = [
     "random_search",
     "resume",
     "sage",
+    "sampled_sage",
     "wasserstein",
     "write_csv",
 ]

@@ -1,4 +1,4 @@
-"""SAGE values: how much each feature contributes to the predictive power of a model."""
+"""SAGE values: how much each feature contributes to the predictive power of a model, exactly or by sampling."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from math import comb
 
 import numpy as np
 
-__all__ = ["sage"]
+__all__ = ["sage", "sampled_sage"]
 
 MAX_FEATURES = 6  # 64 subsets
 
@@ -49,14 +49,7 @@ def sage(
     .. [1] Covert, Lundberg & Lee (2020), Understanding global feature contributions with additive importance
        measures, NeurIPS.
     """
-    X, y = np.asarray(X, dtype=float), np.asarray(y, dtype=float)
-    background = X if background is None else np.asarray(background, dtype=float)
-    if X.ndim != 2 or y.shape != X.shape[:1] or background.ndim != 2 or background.shape[1] != X.shape[1]:
-        raise ValueError(
-            f"X must be (n, d), y (n,) and background (m, d), got {X.shape}, {y.shape} and {background.shape}."
-        )
-    if not all(np.isfinite(a).all() for a in (X, y, background)):
-        raise ValueError("X, y and background must be finite: drop the failed networks first.")
+    X, y, background = _checked(X, y, background)
     d = X.shape[1]
     if d > MAX_FEATURES:
         raise ValueError(f"X has {d} features; the exact values need at most {MAX_FEATURES} (64 subsets).")
@@ -68,6 +61,65 @@ def sage(
             for i in range(d)
         ]
     )
+
+
+def sampled_sage(
+    predict: Callable[[np.ndarray], np.ndarray],
+    X: np.ndarray,
+    y: np.ndarray,
+    background: np.ndarray | None = None,
+    n_permutations: int = 4096,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Estimate SAGE values from sampled orders by the package ``sage-importance``, to check those of ``sage``.
+
+    Parameters
+    ----------
+    predict, X, y, background
+        As in ``sage``, with any number of features.
+    n_permutations : int
+        Number of samples, each with an order of its own.
+    seed : int
+        Seed of the samples.
+
+    Returns
+    -------
+    values, std : array of shape (n_features,)
+        Estimates and their standard deviations.
+
+    Raises
+    ------
+    ImportError
+        If ``sage-importance`` is not installed.
+    ValueError
+        If the shapes do not fit, or a value is not finite.
+
+    References
+    ----------
+    .. [1] Covert, Lundberg & Lee (2020), Understanding global feature contributions with additive importance
+       measures, NeurIPS.
+    """
+    try:
+        from sage import MarginalImputer, PermutationEstimator
+    except ImportError:
+        raise ImportError("sampled_sage needs sage-importance: pip install 'hrsnn[importance]'.") from None
+    X, y, background = _checked(X, y, background)
+    imputer = MarginalImputer(lambda rows: np.asarray(predict(rows), dtype=float)[:, None], background)
+    estimator = PermutationEstimator(imputer, "mse", random_state=seed)
+    found = estimator(X, y[:, None], n_permutations=n_permutations, detect_convergence=False, bar=False)
+    return found.values, found.std
+
+
+def _checked(X: np.ndarray, y: np.ndarray, background: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    X, y = np.asarray(X, dtype=float), np.asarray(y, dtype=float)
+    background = X if background is None else np.asarray(background, dtype=float)
+    if X.ndim != 2 or y.shape != X.shape[:1] or background.ndim != 2 or background.shape[1] != X.shape[1]:
+        raise ValueError(
+            f"X must be (n, d), y (n,) and background (m, d), got {X.shape}, {y.shape} and {background.shape}."
+        )
+    if not all(np.isfinite(a).all() for a in (X, y, background)):
+        raise ValueError("X, y and background must be finite: drop the failed networks first.")
+    return X, y, background
 
 
 def _loss(

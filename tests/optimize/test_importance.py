@@ -1,12 +1,13 @@
 """SAGE values: closed forms on full factorial designs, where the marginal imputer is exact."""
 
+import sys
 from itertools import product
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from hrsnn.optimize import sage
+from hrsnn.optimize import sage, sampled_sage
 
 DESIGN = np.array(list(product([-1.0, 1.0], repeat=4)))  # independent columns of variance 1
 
@@ -46,3 +47,20 @@ def test_useless_model_has_negative_importance():
 def test_bad_samples_are_refused(X, y, match):
     with pytest.raises(ValueError, match=match):
         sage(lambda X: X[:, 0], X, y)
+
+
+def test_sampled_values_agree_with_the_exact_ones():
+    pytest.importorskip("sage")
+    rng = np.random.default_rng(2)
+    X = rng.normal(size=(80, 4))
+    model = lambda X: 2 * X[:, 0] + X[:, 1] * X[:, 2] + 0.3 * X[:, 3]  # noqa: E731
+    y, background = model(X) + 0.1 * rng.normal(size=80), rng.normal(size=(40, 4))
+    values, std = sampled_sage(model, X, y, background)
+    assert (std < 0.3).all()
+    assert (np.abs(values - sage(model, X, y, background)) < 4 * std + 1e-9).all()
+
+
+def test_missing_sage_is_one_clear_error(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sage", None)
+    with pytest.raises(ImportError, match=r"sampled_sage needs sage-importance: pip install 'hrsnn\[importance\]'"):
+        sampled_sage(lambda X: X[:, 0], DESIGN, DESIGN[:, 0])
