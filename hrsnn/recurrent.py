@@ -58,9 +58,9 @@ _REWIRE_ONE = "brian::{0}.prepare({1}, {2}, &delay, 1, brian::{0}.sources.data()
 
 
 def capacity(n: int) -> int:
-    """Return the room for ``n`` synapses: rounded up by an eighth at most, so that few programs serve many networks."""
+    """Return the room for ``n`` synapses: 1024, or up to an eighth more, so that few programs serve many networks."""
     quantum = 1 << max(0, int(n).bit_length() - 4)
-    return max(1, -(-n // quantum) * quantum)
+    return max(1024, -(-n // quantum) * quantum)
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ class Reservoir(TransformerMixin, BaseEstimator):
     Attributes
     ----------
     graph_ : networkx.DiGraph
-        The graph with learnt weights.
+        The graph with learnt weights, and each neuron's ``tau_m`` in seconds.
     weights_ : dict of str to array
         Weights of the inputs, of excitation and of inhibition.
     low_, high_ : array of shape (n_features_in_,)
@@ -268,6 +268,8 @@ class Reservoir(TransformerMixin, BaseEstimator):
     def graph_(self) -> nx.DiGraph:  # noqa: D102
         check_is_fitted(self, "weights_")
         graph = self.graph.copy()
+        for node, tau_m in zip(self.liquid_.nodes, self.liquid_.values.get("neurons.tau_m", ()), strict=False):
+            graph.nodes[node].setdefault("tau_m", float(tau_m))  # so that a part of the graph keeps its neurons
         edges = list(graph.edges)
         for name, sign in (("excitation", 1.0), ("inhibition", -1.0)):
             for k, w in zip(self.liquid_.edge_of[name].tolist(), self.weights_[name].tolist(), strict=True):

@@ -378,7 +378,7 @@ def _check(what: str, value: Any, default: Any) -> None:
 
 def _check_sign(what: str, key: str, value: Any) -> None:
     """Refuse time constants ``tau...`` that are not positive, and a negative refractory period."""
-    lowest = np.min(np.asarray(value))
+    lowest = np.min(np.asarray(value, dtype=float), initial=np.inf)  # no synapses, no values
     if (key.startswith("tau") and lowest <= 0) or (key == "t_ref" and lowest < 0):
         right = "must not be negative" if key == "t_ref" else "must be positive"
         raise ValueError(f"{what} {right}, got {lowest:g} s. A law takes a lower bound: low=.")

@@ -21,6 +21,7 @@ def prune_inactive(
     n_keep: int,
     inputs: Iterable[Hashable] = (),
     readouts: Iterable[Hashable] = (),
+    isolated: bool = False,
 ) -> nx.DiGraph:
     """Remove the neurons with the fewest spikes, and those left without any edge.
 
@@ -34,6 +35,8 @@ def prune_inactive(
         Neurons kept at most, at least 1.
     inputs, readouts : iterable of nodes
         Of each kind the most active neuron always stays.
+    isolated : bool
+        Whether neurons left without any edge stay: where every neuron receives input, they still respond.
 
     Returns
     -------
@@ -55,7 +58,7 @@ def prune_inactive(
         node = nodes[int(np.argmin(np.isfinite(values)))]
         raise ValueError(f"activity of node {node!r} is {activity.get(node)!r}. Give each node a finite spike count.")
     groups = [node_numbers(nodes, inputs, "inputs"), node_numbers(nodes, readouts, "readouts")]
-    chosen = select_nodes(edges, values, n_keep, groups)
+    chosen = select_nodes(edges, values, n_keep, groups, isolated)
     return graph_of(graph, [nodes[i] for i in chosen], edges.subgraph(chosen))
 
 
@@ -66,6 +69,7 @@ def activity_pruning(
     n_iterations: int = 100,
     inputs: Iterable[Hashable] = (),
     readouts: Iterable[Hashable] = (),
+    isolated: bool = False,
 ) -> Iterator[nx.DiGraph]:
     """Prune the least active neurons again and again, training in between.
 
@@ -82,6 +86,8 @@ def activity_pruning(
         Iterations, at least 1.
     inputs, readouts : iterable of nodes
         As in `prune_inactive`, as far as they are still in the network.
+    isolated : bool
+        As in `prune_inactive`.
 
     Yields
     ------
@@ -106,5 +112,5 @@ def activity_pruning(
     for iteration in range(1, n_iterations + 1):
         trained, activity = train(graph)
         n_keep = max(1, round(n_start * keep_neurons ** (iteration / n_iterations)))
-        graph = prune_inactive(trained, activity, n_keep, inputs & set(trained), readouts & set(trained))
+        graph = prune_inactive(trained, activity, n_keep, inputs & set(trained), readouts & set(trained), isolated)
         yield graph

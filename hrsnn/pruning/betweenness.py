@@ -122,7 +122,9 @@ def prune_nodes(
     return graph_of(graph, [nodes[i] for i in chosen], edges.subgraph(chosen))
 
 
-def select_nodes(edges: Edges, values: NDArray, n_keep: int, alive: list[NDArray[np.intp]]) -> NDArray[np.intp]:
+def select_nodes(
+    edges: Edges, values: NDArray, n_keep: int, alive: list[NDArray[np.intp]], isolated: bool = False
+) -> NDArray[np.intp]:
     """Choose the nodes that stay, in ascending order.
 
     Parameters
@@ -135,6 +137,8 @@ def select_nodes(edges: Edges, values: NDArray, n_keep: int, alive: list[NDArray
         Nodes kept at most, at least 1.
     alive : list of int arrays
         Groups of nodes; the most important node of each group always stays.
+    isolated : bool
+        Whether nodes left without any edge stay.
 
     Returns
     -------
@@ -156,6 +160,8 @@ def select_nodes(edges: Edges, values: NDArray, n_keep: int, alive: list[NDArray
             guarded[group[np.argmin(rank[group])]] = True
     rank[guarded] -= edges.n
     kept = np.sort(np.argsort(rank)[: max(n_keep, int(guarded.sum()))])
+    if isolated:
+        return kept
     connected = edges.subgraph(kept).neighbours().sum(axis=1) > 0
     return kept[connected | guarded[kept]]
 

@@ -20,6 +20,17 @@ def test_least_active_neurons_go(network):
     assert worst in prune_inactive(network, activity, 15, readouts=[worst])
 
 
+def test_isolated_neurons_stay_if_asked(network):
+    activity = {v: (37 * v) % 61 for v in network}
+    best = sorted(activity, key=activity.get)[-8:]
+    pruned = prune_inactive(network, activity, 8, isolated=True)
+    assert set(pruned) == set(best)
+    assert set(pruned.edges) == set(network.subgraph(best).edges)
+    assert nx.number_of_isolates(pruned) > 0
+    graphs = list(activity_pruning(network, lambda g: (g, activity), 0.1, 3, isolated=True))
+    assert [len(g) for g in graphs] == [28, 13, 6]
+
+
 def test_activity_pruning_trains_before_each_cut(network):
     seen = []
 
