@@ -17,9 +17,10 @@ if (_checkout / "setup.cfg").is_file() and (_checkout / "models").is_dir():
 # Public names and the modules that define them.
 _HOME = {
     **dict.fromkeys(["Gamma", "LogNormal", "Normal", "Uniform"], "distributions"),
-    **dict.fromkeys(["LatencyEncoder", "PoissonEncoder", "PopulationEncoder"], "encoders"),
+    **dict.fromkeys(["FrameEncoder", "LatencyEncoder", "PoissonEncoder", "PopulationEncoder"], "encoders"),
     **dict.fromkeys(["BackendUnavailable", "use_backend"], "backends"),
     "STDPClassifier": "classifier",
+    **dict.fromkeys(["Ensemble", "MultimodalClassifier"], "multimodal"),
     "Reservoir": "reservoir",
     "Forecaster": "forecaster",
     **dict.fromkeys(["CurrentCode", "PopulationCode", "RateCode"], "coding"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,11 +27,10 @@ from hrsnn import kernel
 from hrsnn.encoders import Encoding
 from hrsnn.engine import Blueprint
 from hrsnn.functions import FUNCTIONS, NEVER
+from hrsnn.lateral import competition
 from hrsnn.spec import NeuronModel, SynapseModel
 
 __all__ = ["PresentationNetwork"]
-
-G_EXC = 10.4  # weight of the one-to-one synapses onto the inhibitory layer (Diehl & Cook)
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,10 @@ class PresentationNetwork:
         Whether the plastic synapses run in the dense kernel (C++ only) or as declared Synapses.
     inhibitory : NeuronModel, optional
         Simulate the inhibition by an explicit layer of such neurons: same result, slower.
+    prefix : str
+        What the names of the objects begin with, where several such networks stand side by side.
+    sends : bool
+        Whether the neurons remember their last spike (``t_last``), as sources of plastic synapses must.
     """
 
     n_input: int
@@ -83,17 +87,44 @@ class PresentationNetwork:
     connections: tuple[np.ndarray, np.ndarray] | None = field(default=None, repr=False, compare=False)
     dense: bool = False
     inhibitory: NeuronModel | None = None
+    prefix: str = ""
+    sends: bool = False
 
     def __post_init__(self) -> None:
         for name, low in (("n_neurons", 1), ("batch_size", 1), ("min_spikes", 0), ("max_retries", 0)):
             value = getattr(self, name)
             if not isinstance(value, (int, np.integer)) or value < low:
                 raise ValueError(f"{name} must be an integer of at least {low}, got {value!r}.")
+        if self.n_on % self.n_frames or (self.n_frames > 1 and self.n_rest % (self.n_on // self.n_frames)):
+            raise ValueError(
+                f"A sample of {self.n_frames} frames takes {self.n_on} steps and {self.n_rest} of rest: both must be "
+                "whole multiples of a frame. Change n_frames, duration or rest of the encoder."
+            )
         if set(Equations(self.synapse.equations).names) != {"w"}:
             raise ValueError(
                 f"Only the weight w of a plastic input synapse is carried from batch to batch, and "
                 f"{type(self.synapse).__name__} has further variables. Use PowerLawSTDP."
             )
+
+    @property
+    def parts(self) -> tuple[PresentationNetwork, ...]:
+        """The ensembles of this network: itself."""
+        return (self,)
+
+    @property
+    def couplings(self) -> tuple[Any, ...]:
+        """Synapses between ensembles: none."""
+        return ()
+
+    @property
+    def name(self) -> str:
+        """Name of the ensemble: the prefix without its underscore."""
+        return self.prefix.removesuffix("_")
+
+    @property
+    def n_frames(self) -> int:
+        """Frames of a sample, shown one after another."""
+        return self.encoding.n_frames
 
     @property
     def n_total(self) -> int:
@@ -134,46 +165,62 @@ class PresentationNetwork:
         wiring = b"" if self.connections is None else b"".join(np.asarray(a, "i4").tobytes() for a in self.connections)
         settings = (
             self.n_input, self.n_neurons, self.encoding, self.n_on, self.n_rest, self.dt, self.batch_size,
-            self.inhibition, self.max_retries, self.dense, hashlib.sha256(wiring).hexdigest(),
+            self.inhibition, self.max_retries, self.dense, self.prefix, self.sends, hashlib.sha256(wiring).hexdigest(),
         )  # fmt: skip
         return Blueprint(
             build=self.build,
             duration=self.batch_size * (1 + self.max_retries) * self.n_total * self.dt,
             signature="\n".join([*models, *map(repr, settings)]),
-            sizes={"input_to_exc.w": self.n_synapses},
+            sizes={f"{self.prefix}input_to_exc.w": self.n_synapses},
         )
 
     def build(self) -> Network:
         """Return the Brian2 network, with objects ``input``, ``exc``, ``control``, ``input_to_exc``, ``spikes``."""
-        presentation = Clock(self.n_total * self.dt, name="presentation")
-        control = self._control()
+        return Network(*self.objects())
+
+    def objects(self, others: Sequence[str] = ()) -> list[Any]:
+        """Return the objects of the network.
+
+        Parameters
+        ----------
+        others : sequence of str
+            Names of further ensembles that see the same samples: a sample is shown again to all if one of them asks.
+            Link the variable ``quiet_<name>`` of ``control`` to their ``quiet``.
+        """
+        presentation = Clock(self.n_total * self.dt, name=f"{self.prefix}presentation")
+        control = self._control(others)
         inputs = self._input(control, presentation)
+        sends = "last_step : integer\nt_last = last_step*dt : second" if self.sends else ""
         exc = self.neuron.build(
             self.n_neurons,
-            name="exc",
+            name=f"{self.prefix}exc",
             dt=self.dt,
             rng=np.random.default_rng(0),
-            extra="""
+            extra=f"""
             learning : integer (shared, constant)
             w_total : 1 (shared, constant)
             w_sum : 1
             changed : 1
             renormalise : 1
-            spiked : 1""",
-            extra_reset="changed = 1\nspiked = 1",
+            spiked : 1
+            {sends}""",
+            extra_reset="changed = 1\nspiked = 1" + ("\nlast_step = t_in_timesteps" if self.sends else ""),
             events={} if self.dense else {"renormalise": "renormalise > 0.5"},
         )
         exc.learning = 1
         exc.changed = 1
+        if self.sends:
+            exc.last_step = -NEVER
         exc.run_regularly(self._fresh_presentation(), clock=presentation, when="before_groups", order=-2)
-        objects = [control, inputs, exc, SpikeMonitor(exc, name="spikes")]
+        objects = [control, inputs, exc, SpikeMonitor(exc, name=f"{self.prefix}spikes")]
         objects += (
             self._dense(control, inputs, exc, presentation) if self.dense else self._declared(inputs, exc, presentation)
         )
-        objects += self._inhibition(control, exc, presentation)
-        return Network(*objects)
+        objects += competition(control, exc, presentation, self.dt, self.inhibition, self.inhibitory, self.prefix)
+        return objects
 
-    def _control(self) -> NeuronGroup:
+    def _control(self, others: Sequence[str]) -> NeuronGroup:
+        shown = TimedArray(np.zeros(self.batch_size + 1), dt=1 * second, name=f"{self.prefix}shown")
         control = NeuronGroup(
             1,
             """
@@ -186,41 +233,47 @@ class PresentationNetwork:
             n_recent : integer
             intensity : 1
             finished : integer
+            quiet : integer
             again : integer
             result : integer
             learning : integer (shared, constant)
             g_inh : 1 (shared, constant)
-            min_spikes : integer (shared, constant)""",
+            min_spikes : integer (shared, constant)
+            """
+            + "\n".join(f"quiet_{name} : integer (linked)" for name in others),
             threshold="n_recent > 0",
             reset="n_recent = 0",
-            namespace={**FUNCTIONS, "n_total": self.n_total, "max_retries": self.max_retries},
+            namespace={**FUNCTIONS, "n_total": self.n_total, "max_retries": self.max_retries, "shown": shown},
             dt=self.dt,
-            name="control",
+            name=f"{self.prefix}control",
         )
         control.intensity = 1
         control.learning = 1
         control.min_spikes = self.min_spikes
-        control.run_regularly(
-            """
+        count = """
             step += 1
             finished = int(step >= n_total)
-            again = finished*int(n_spikes < min_spikes)*int(retries < max_retries)
+            quiet = finished*int(n_spikes < min_spikes*shown(sample*second))*int(retries < max_retries)"""
+        advance = f"""
+            again = int({" + ".join(["quiet", *(f"quiet_{name}" for name in others)])} > 0)
             retries = (1 - finished)*retries + again*(retries + 1)
             sample += finished*(1 - again)
-            intensity = (1 - finished)*intensity + finished*(1 + 0.5*retries)
+            intensity = (1 - finished)*intensity + finished*(1 + again*(intensity - 1 + 0.5*quiet))
             n_presentations += finished
             n_spikes = (1 - finished)*n_spikes
             n_recent = (1 - finished*(1 - learning))*n_recent
             step = (1 - finished)*step
-            result = stop_if(int(sample >= n_samples))""",
-            dt=self.dt,
-            when="end",
-        )
+            result = stop_if(int(sample >= n_samples))"""
+        for order, statements in enumerate([count, advance] if others else [count + advance]):
+            control.run_regularly(statements, dt=self.dt, when="end", order=order)
         return control
 
     def _input(self, control: NeuronGroup, presentation: Clock) -> NeuronGroup:
-        samples = TimedArray(np.zeros((self.batch_size, self.n_input)), dt=1 * second, name="samples")
+        table = np.zeros((self.batch_size * self.n_frames, self.n_input))
+        samples = TimedArray(table, dt=1 * second, name=f"{self.prefix}samples")
         next_step = re.sub(r"\bstep\b", "t_in_timesteps", self.encoding.next_step)
+        n_frame = self.n_on // self.n_frames
+        frames = presentation if self.n_frames == 1 else Clock(n_frame * self.dt, name=f"{self.prefix}frames")
         firing = dict(
             threshold="next_step == t_in_timesteps",
             reset=f"""
@@ -238,6 +291,7 @@ class PresentationNetwork:
             draw : integer
             seed_ : integer (shared, constant)
             learning : integer (shared, constant)
+            frame : integer (shared)
             end_step : integer (shared)
             start_step : integer (shared)
             t_last = last_step*dt : second
@@ -247,13 +301,14 @@ class PresentationNetwork:
             namespace={
                 **FUNCTIONS,
                 "samples": samples,
-                "n_on": self.n_on,
+                "n_frames": self.n_frames,
+                "n_frame": n_frame,
                 "n_total": self.n_total,
                 "step_width": float(self.dt),
                 "never": NEVER,
             },
             dt=self.dt,
-            name="input",
+            name=f"{self.prefix}input",
         )
         inputs.sample = linked_var(control, "sample")
         inputs.intensity = linked_var(control, "intensity")
@@ -263,13 +318,14 @@ class PresentationNetwork:
         inputs.run_regularly(
             f"""
             start_step = int(t/second/step_width + 0.5)
-            end_step = start_step + n_on
-            draw = draw*learning
+            frame = start_step % n_total // n_frame
+            end_step = start_step + n_frame*int(frame < n_frames)
+            draw = draw*(1 - (1 - learning)*int(frame == 0))
             drive = {self.encoding.drive}
             next_step = {self.encoding.first_step}
             next_step = int(next_step < end_step)*next_step + int(next_step >= end_step)*never
             draw += 1""",
-            clock=presentation,
+            clock=frames,
             when="before_groups",
             order=-2,
         )
@@ -287,7 +343,7 @@ class PresentationNetwork:
             inputs,
             exc,
             variable="g_e",
-            name="input_to_exc",
+            name=f"{self.prefix}input_to_exc",
             dt=self.dt,
             on_event={
                 "total": ("renormalise", "w_sum_post += w"),
@@ -303,7 +359,9 @@ class PresentationNetwork:
 
     def _dense(self, control: NeuronGroup, inputs: NeuronGroup, exc: NeuronGroup, presentation: Clock) -> list[Any]:
         """Plastic synapses as storage alone, and the two functions of the kernel that work on it."""
-        synapses = Synapses(inputs, exc, f"w : 1\n{self.synapse.declarations()}", dt=self.dt, name="input_to_exc")
+        synapses = Synapses(
+            inputs, exc, f"w : 1\n{self.synapse.declarations()}", dt=self.dt, name=f"{self.prefix}input_to_exc"
+        )
         self._connect(synapses)
         step, normalise = kernel.projection_kernel(
             self.synapse,
@@ -312,6 +370,7 @@ class PresentationNetwork:
             variable="g_e",
             next_step=self.encoding.next_step,
             dt=float(self.dt),
+            prefix=self.prefix,
         )
         control.namespace.update(projection_step=step, normalise_weights=normalise)
         control.run_regularly("result = projection_step(t_in_timesteps)", dt=self.dt, when="synapses", order=0)
@@ -324,45 +383,3 @@ class PresentationNetwork:
         else:
             synapses.connect(i=self.connections[0], j=self.connections[1])
         self.synapse.initialise(synapses, self.n_synapses, np.random.default_rng(0))
-
-    def _inhibition(self, control: NeuronGroup, exc: NeuronGroup, presentation: Clock) -> list[Any]:
-        """Count the spikes, and inhibit: the sum over all neurons minus the neuron's own share, one step later."""
-        n = self.n_neurons
-        zeros, each = np.zeros(n, dtype=int), np.arange(n)
-        count = Synapses(
-            exc, control, on_pre="n_recent_post += 1\nn_spikes_post += 1", delay=0 * second, dt=self.dt, name="count"
-        )
-        count.connect(i=each, j=zeros)
-        count.pre.order = 3
-        reset = control.resetter["spike"]
-        reset.when, reset.order = "synapses", 2
-        if not self.inhibition:
-            return [count]
-        if self.inhibitory is not None:
-            return [count, *self._inhibitory_layer(exc, self.inhibitory, presentation)]
-        lateral = Synapses(
-            control,
-            exc,
-            on_pre="g_i_post += g_inh_pre*(n_recent_pre - spiked_post)\nspiked_post = 0",
-            delay=0 * second,
-            dt=self.dt,
-            name="lateral",
-        )
-        lateral.connect(i=zeros, j=each)
-        lateral.pre.order = 1
-        return [count, lateral]
-
-    def _inhibitory_layer(self, exc: NeuronGroup, inhibitory: NeuronModel, presentation: Clock) -> list[Any]:
-        extra = "learning : integer (shared, constant)"
-        inh = inhibitory.build(self.n_neurons, name="inh", dt=self.dt, extra=extra)
-        inh.learning = 1
-        at_rest = "\n".join(inhibitory.at_rest_unless("learning"))
-        inh.run_regularly(at_rest, clock=presentation, when="before_groups", order=-2)
-        common = dict(delay=0 * second, dt=self.dt)
-        to_inh = Synapses(exc, inh, on_pre="g_e_post += g_exc", namespace={"g_exc": G_EXC}, name="exc_to_inh", **common)
-        to_inh.connect(j="i")
-        to_exc = Synapses(
-            inh, exc, "g_inh : 1 (shared, constant)", on_pre="g_i_post += g_inh", name="inh_to_exc", **common
-        )
-        to_exc.connect(condition="i != j")
-        return [inh, to_inh, to_exc]

@@ -352,7 +352,7 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
             i, j = np.nonzero(self.pruning.random_mask(shape, None, np.random.default_rng([self.seed, 3])))
             connections = i, j
         self.layer_.connect(connections)
-        self.state_ = {"input_to_exc.w": self.layer_.initial_weights()}
+        self.state_ = {"input_to_exc.w": self.layer_.initial_weights(connections)}
 
     def _validated(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray | None]:
         X = check_samples(X)

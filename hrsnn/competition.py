@@ -104,13 +104,28 @@ class Competition:
 
     def connect(self, connections: tuple[np.ndarray, np.ndarray] | None = None) -> None:
         """Compile the network with all synapses, or with those at ``connections`` (input and neuron of each)."""
+        self.network, values = self.part(connections)
+        self.presenter = Presenter(self.network, values, self.seed, self.backend)
+
+    def part(
+        self, connections: tuple[np.ndarray, np.ndarray] | None = None, prefix: str = ""
+    ) -> tuple[PresentationNetwork, dict[str, Any]]:
+        """Return the network, not compiled, and the values of its parameters.
+
+        Parameters
+        ----------
+        connections : (array of int, array of int), optional
+            Input and neuron of each synapse; all to all if None.
+        prefix : str
+            What the names of its objects begin with.
+        """
         able = kernel.supports(self.synapse) and connections is None and backends.resolve(self.backend) == "cpp"
         if self.dense_kernel and not able:
             raise ValueError(
                 "dense_kernel=True needs backend 'cpp', all synapses present and a synapse model that changes w alone "
                 "at postsynaptic spikes, without laws. Leave it at None to use it where it can."
             )
-        self.network = PresentationNetwork(
+        network = PresentationNetwork(
             n_input=self.n_inputs,
             n_neurons=self.n_neurons,
             neuron=self.neuron,
@@ -119,16 +134,18 @@ class Competition:
             connections=connections,
             dense=able and self.dense_kernel is not False,
             inhibitory=self.inhibitory,
+            prefix=prefix,
             **self._settings,
         )
         kept = slice(None) if connections is None else connections[0] * self.n_neurons + connections[1]
         drawn = {key: value[kept] if np.ndim(value) else value for key, value in self._synapse_values.items()}
         values = {f"exc.{name}": value for name, value in self._neuron_values.items()}
         values |= {f"input_to_exc.{name}": value for name, value in drawn.items()}
-        self.presenter = Presenter(self.network, {**values, **self._values}, self.seed, self.backend)
+        values |= self._values
+        return network, {f"{prefix}{name}": value for name, value in values.items()}
 
-    def initial_weights(self) -> np.ndarray:
+    def initial_weights(self, connections: tuple[np.ndarray, np.ndarray] | None = None) -> np.ndarray:
         """Return the uniform random weights that learning starts from, one for each synapse."""
         rng = np.random.default_rng([self.seed, 4])
         weights = W_INITIAL * (rng.random((self.n_inputs, self.n_neurons)) + 0.01)
-        return weights[self.network.indices()]
+        return weights.ravel() if connections is None else weights[connections]

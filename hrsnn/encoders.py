@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from brian2 import Hz, Quantity, ms, second
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 
-__all__ = ["Encoding", "LatencyEncoder", "PoissonEncoder", "PopulationEncoder", "check_samples", "unit_range"]
+__all__ = [
+    "Encoding",
+    "FrameEncoder",
+    "LatencyEncoder",
+    "PoissonEncoder",
+    "PopulationEncoder",
+    "check_samples",
+    "unit_range",
+]
 
 
 @dataclass(frozen=True)
 class Encoding:
     """How an input group turns a sample's values into spike times, as Brian2 expressions.
 
-    ``drive`` is evaluated once a presentation from ``samples(sample*second, i)``, the value of input i, and
+    ``drive`` is evaluated once a frame from ``samples((sample*n_frames + frame)*second, i)``, the value of input i, and
     ``intensity`` (1, higher when a sample is shown again); ``first_step`` and ``next_step`` give the time step
-    of the first spike after ``start_step`` and of the one after a spike at ``step``.
+    of the first spike after ``start_step`` and of the one after a spike at ``step``. A sample may have several
+    frames of ``n_frames`` equal durations; a frame whose values are all ``silent`` draws no spike.
     """
 
     drive: str
     first_step: str
     next_step: str
+    silent: float = 0.0
+    n_frames: int = 1
 
 
 POISSON = Encoding(
-    drive="samples(sample*second, i)*intensity*step_width",
+    drive="samples((sample*n_frames + frame)*second, i)*intensity*step_width",
     first_step="start_step + poisson_gap(drive, seed_, i, draw) - 1",
     next_step="step + poisson_gap(drive, seed_, i, draw)",
 )
@@ -35,6 +46,7 @@ LATENCY = Encoding(
     drive="samples(sample*second, i)/step_width",
     first_step="start_step + int(drive + 0.5)",
     next_step="never",
+    silent=1000.0,
 )
 
 
@@ -146,6 +158,57 @@ class PoissonEncoder(_Encoder):
     def encode(self, X: Any) -> np.ndarray:
         """Return rates in hertz, array of shape (n_samples, n_inputs)."""
         return unit_range(X) * float(self.rate_max)
+
+
+class FrameEncoder(PoissonEncoder):
+    """A sample is a sequence of frames, shown one after another; in each, values are rates of Poisson inputs.
+
+    For sounds and films: a row of samples holds the values of all inputs in the first frame, then in the second...
+
+    Parameters
+    ----------
+    n_frames : int
+        Frames of a sample. A frame lasts duration / n_frames; that and the rest must be whole multiples of it and of
+        the time step.
+    rate_max : Quantity (hertz)
+        Rate at the largest value.
+    duration, rest : Quantity (second)
+        How long a sample is shown, and the silence after it.
+
+    References
+    ----------
+    .. [1] Rathi (2021), chapter 3: firing probabilities of the channels of an ear, step by step.
+    """
+
+    def __init__(
+        self,
+        n_frames: int,
+        rate_max: Quantity = 63.75 * Hz,
+        duration: Quantity = 350 * ms,
+        rest: Quantity = 150 * ms,
+    ):
+        super().__init__(rate_max, duration, rest)
+        if not isinstance(n_frames, (int, np.integer)) or n_frames < 1:
+            raise ValueError(f"FrameEncoder: n_frames must be an integer of at least 1, got {n_frames!r}.")
+        self.n_frames = int(n_frames)
+        self.encoding = replace(POISSON, n_frames=self.n_frames)
+
+    def n_inputs(self, n_features: int) -> int:
+        """Return the number of input neurons, ``n_features / n_frames``."""
+        if n_features % self.n_frames:
+            raise ValueError(f"FrameEncoder: {n_features} columns are not {self.n_frames} frames of equal size.")
+        return n_features // self.n_frames
+
+    def values(self) -> tuple[tuple[str, float], ...]:
+        """Return the settings by name, in SI units."""
+        return tuple((name, float(value)) for name, value in self._settings())
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{key}={value!s}" for key, value in self._settings())
+        return f"FrameEncoder({settings})"
+
+    def _settings(self) -> list[tuple[str, Any]]:
+        return [(name, value) for name, value in vars(self).items() if name != "encoding"]
 
 
 class LatencyEncoder(_Encoder):

@@ -228,7 +228,7 @@ def _timed_arrays(network: Network) -> set[TimedArray]:
 
 def _sources() -> str:
     """Versions and source of what turns a blueprint into code."""
-    own = ("build.py", "encoders.py", "engine.py", "functions.py", "kernel.py", "spec.py")
+    own = ("build.py", "coupling.py", "encoders.py", "engine.py", "functions.py", "kernel.py", "lateral.py", "spec.py")
     files = [Path(__file__).with_name(name).read_bytes() for name in own]
     versions = f"{sys.version_info[:2]} {brian2.__version__} {np.__version__}"
     return versions + hashlib.sha256(b"".join(files)).hexdigest()

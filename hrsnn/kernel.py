@@ -21,22 +21,22 @@ static int _projection_step(int step)
 {{
     using namespace brian;
     const int n_pre = {n_pre}, n_post = {n_post};
-    double* __restrict W = &_dynamic_array_input_to_exc_w[0];
-    double* __restrict g = _array_exc_{variable};
+    double* __restrict W = &_dynamic_array_{prefix}input_to_exc_w[0];
+    double* __restrict g = _array_{prefix}exc_{variable};
     const double dt = {dt!r};
     const int never = {never};
     {parameters}
 
     // Plasticity: the incoming weights of each neuron that has just fired, from the spikes before this step.
     static std::vector<double> column(n_pre);
-    const int32_t* fired = _array_exc__spikespace;
+    const int32_t* fired = _array_{prefix}exc__spikespace;
     const int n_fired = fired[n_post];
     for (int k = 0; k < n_fired; k++) {{
         const int j = fired[k];
         for (int i = 0; i < n_pre; i++) column[i] = W[size_t(i) * n_post + j];
         for (int i = 0; i < n_pre; i++) {{
             const double w = column[i];
-            const double t_minus_t_last = dt * (step - _array_input_last_step[i]);
+            const double t_minus_t_last = dt * (step - _array_{prefix}input_last_step[i]);
             column[i] = {update};
         }}
         for (int i = 0; i < n_pre; i++) W[size_t(i) * n_post + j] = column[i];
@@ -47,19 +47,19 @@ static int _projection_step(int step)
     for (int start = 0; start < n_pre; start += 16) {{
         const int stop = start + 16 < n_pre ? start + 16 : n_pre;
         int any = 0;
-        for (int i = start; i < stop; i++) any |= _array_input_next_step[i] == step;
+        for (int i = start; i < stop; i++) any |= _array_{prefix}input_next_step[i] == step;
         if (!any) continue;
         for (int i = start; i < stop; i++) {{
-            if (_array_input_next_step[i] != step) continue;
+            if (_array_{prefix}input_next_step[i] != step) continue;
             const double* __restrict row = W + size_t(i) * n_post;
             for (int j = 0; j < n_post; j++) g[j] += row[j];
-            const double drive = _array_input_drive[i];
-            const int draw = _array_input_draw[i];
-            const int seed_ = _array_input_seed_[0], end_step = _array_input_end_step[0];
+            const double drive = _array_{prefix}input_drive[i];
+            const int draw = _array_{prefix}input_draw[i];
+            const int seed_ = _array_{prefix}input_seed_[0], end_step = _array_{prefix}input_end_step[0];
             const int next = {next_step};
-            _array_input_next_step[i] = next < end_step ? next : never;
-            _array_input_draw[i] += 1;
-            _array_input_last_step[i] = step;
+            _array_{prefix}input_next_step[i] = next < end_step ? next : never;
+            _array_{prefix}input_draw[i] += 1;
+            _array_{prefix}input_last_step[i] = step;
             n_input++;
         }}
     }}
@@ -71,13 +71,13 @@ static int _normalise_weights(int learning)
     using namespace brian;
     if (!learning) return 0;
     const int n_pre = {n_pre}, n_post = {n_post};
-    double* __restrict W = &_dynamic_array_input_to_exc_w[0];
+    double* __restrict W = &_dynamic_array_{prefix}input_to_exc_w[0];
     int n_changed = 0;
     for (int j = 0; j < n_post; j++) {{
-        if (!(_array_exc_renormalise[j] > 0.5)) continue;
+        if (!(_array_{prefix}exc_renormalise[j] > 0.5)) continue;
         double total = 0;
         for (int i = 0; i < n_pre; i++) total += W[size_t(i) * n_post + j];
-        const double scale = total > 0 ? _array_exc_w_total[0] / total : 1.0;
+        const double scale = total > 0 ? _array_{prefix}exc_w_total[0] / total : 1.0;
         for (int i = 0; i < n_pre; i++) W[size_t(i) * n_post + j] *= scale;
         n_changed++;
     }}
@@ -101,7 +101,7 @@ def supports(synapse: SynapseModel) -> bool:
 
 
 def projection_kernel(
-    synapse: SynapseModel, n_pre: int, n_post: int, *, variable: str, next_step: str, dt: float
+    synapse: SynapseModel, n_pre: int, n_post: int, *, variable: str, next_step: str, dt: float, prefix: str = ""
 ) -> tuple[Function, Function]:
     """Return the C++ functions of the projection ``input_to_exc`` with all weights present.
 
@@ -120,18 +120,21 @@ def projection_kernel(
         Brian2 expression of an input's next spike, in time steps.
     dt : float
         Time step in seconds.
+    prefix : str
+        What the names of the groups and synapses begin with.
     """
     render = CPPNodeRenderer(auto_vectorise=set())
     match = _UPDATE.fullmatch(synapse.on_post.strip())
     if match is None:
         raise ValueError(f"{type(synapse).__name__} changes more than w at a postsynaptic spike.")
     update = match[1].replace(SINCE_LAST, "-t_minus_t_last").replace("clip(", "_clip_weight(")
-    parameters = [f"const double {key} = _array_input_to_exc_{key}[0];" for key in synapse.parameters]
+    parameters = [f"const double {key} = _array_{prefix}input_to_exc_{key}[0];" for key in synapse.parameters]
     parameters.append("auto _clip_weight = [](double x, double a, double b) { return x < a ? a : (x > b ? b : x); };")
     source = _SOURCE.format(
         n_pre=n_pre,
         n_post=n_post,
         variable=variable,
+        prefix=prefix,
         dt=dt,
         parameters="\n    ".join(parameters),
         update=render.render_expr(fast_math(update)).replace("fast_", "_fast_"),

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from hrsnn.build import PresentationNetwork
+from hrsnn.coupling import CoupledNetwork
 from hrsnn.engine import Engine, engine
 from hrsnn.functions import NEVER
 
 __all__ = ["Presenter", "Response"]
 
 FEWEST_TO_JUDGE = 10  # samples without a spike that show a silent network, not a blank sample
-RECORDED = ("spikes.i", "spikes.t", "control.n_presentations")
+
+Samples = np.ndarray | Sequence[np.ndarray]
 
 
 class Response(NamedTuple):
@@ -39,22 +41,36 @@ class Response(NamedTuple):
         """Return the response to all samples from those to blocks of them."""
         return cls(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
+    @classmethod
+    def beside(cls, groups: Sequence[Response]) -> Response:
+        """Return the response of networks side by side: all their neurons, and the most presentations."""
+        counts, spikes, presentations = zip(*groups, strict=True)
+        return cls(np.hstack(counts), np.sum(spikes, axis=0), np.max(presentations, axis=0))
+
 
 class Presenter:
     """A compiled network with its parameter values, ready to learn from samples or to respond to them.
 
+    Samples are arrays of shape (n_samples, n_inputs), encoded; for several ensembles a sequence of such arrays.
+
     Parameters
     ----------
-    network : PresentationNetwork
+    network : PresentationNetwork or CoupledNetwork
     values : mapping of str to number, Quantity or array
         Parameters under ``group.variable``; they do not belong to the compiled code.
     seed : int
-        Seed of the input spikes.
+        Seed of the input spikes, unless ``values`` has one for each ensemble.
     backend : str, optional
         Back end, as in ``hrsnn.engine.engine``.
     """
 
-    def __init__(self, network: PresentationNetwork, values: Mapping[str, Any], seed: int, backend: str | None = None):
+    def __init__(
+        self,
+        network: PresentationNetwork | CoupledNetwork,
+        values: Mapping[str, Any],
+        seed: int = 0,
+        backend: str | None = None,
+    ):
         self.network = network
         self.values = {name: np.asarray(value) for name, value in values.items()}
         self.seed = seed
@@ -63,35 +79,45 @@ class Presenter:
     @property
     def carried(self) -> tuple[str, ...]:
         """Names of the variables that a block hands to the next."""
-        neuron = self.network.neuron
-        names = [*neuron.rest, *neuron.start, *(["refractory_left"] if neuron.refractory else []), "changed", "spiked"]
-        carried = [f"exc.{name}" for name in names]
-        if self.network.inhibitory is not None:
-            carried += [f"inh.{name}" for name in (*self.network.inhibitory.rest, "refractory_left")]
-        return ("input_to_exc.w", *carried, "input.last_step", "input.draw", "control.n_recent")
+        carried = [f"{coupling.name}.w" for coupling in self.network.couplings]
+        for part in self.network.parts:
+            neuron, inhibitory = part.neuron, part.inhibitory
+            names = [*neuron.rest, *neuron.start, *(["refractory_left"] if neuron.refractory else [])]
+            names += ["changed", "spiked", *(["last_step"] if part.sends else [])]
+            own = ["input_to_exc.w", *(f"exc.{name}" for name in names)]
+            if inhibitory is not None:
+                own += [f"inh.{name}" for name in (*inhibitory.rest, "refractory_left")]
+            carried += [part.prefix + name for name in (*own, "input.last_step", "input.draw", "control.n_recent")]
+        return tuple(carried)
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """Names of the variables that tell the response."""
+        names = ("spikes.i", "spikes.t", "control.n_presentations")
+        return tuple(part.prefix + name for part in self.network.parts for name in names)
 
     def initial(self) -> dict[str, np.ndarray]:
         """Return the first values of the neurons' variables, from the parameter values.
 
         A program in the cache holds those of the values that it was first compiled with.
         """
-        groups = [("exc", self.network.neuron)]
-        if self.network.inhibitory is not None:
-            groups.append(("inh", self.network.inhibitory))
         first = {}
-        for group, model in groups:
-            known = {name: self.values.get(f"{group}.{name}", value) for name, value in model.parameters.items()}
-            for variable, text in {**model.rest, **model.start}.items():
-                value = known[text] if text in known else float(text)
-                first[f"{group}.{variable}"] = np.full(self.network.n_neurons, np.asarray(value, dtype=float))
+        for part in self.network.parts:
+            groups = [("exc", part.neuron), *([("inh", part.inhibitory)] if part.inhibitory is not None else [])]
+            for group, model in groups:
+                group = part.prefix + group
+                known = {name: self.values.get(f"{group}.{name}", value) for name, value in model.parameters.items()}
+                for variable, text in {**model.rest, **model.start}.items():
+                    value = known[text] if text in known else float(text)
+                    first[f"{group}.{variable}"] = np.full(part.n_neurons, np.asarray(value, dtype=float))
         return first
 
-    def learn(self, samples: np.ndarray, state: Mapping[str, np.ndarray], **values: Any) -> tuple[dict, np.ndarray]:
+    def learn(self, samples: Samples, state: Mapping[str, np.ndarray], **values: Any) -> tuple[dict, np.ndarray]:
         """Show samples with plasticity and homeostasis on.
 
         Parameters
         ----------
-        samples : array of shape (n_samples, n_inputs)
+        samples : array of shape (n_samples, n_inputs), or a sequence of them
             Encoded samples, at most ``network.batch_size``.
         state : mapping of str to array
             State to start from: the last block's, or just ``input_to_exc.w``; what is missing is at its start.
@@ -109,24 +135,30 @@ class Presenter:
         RuntimeError
             If the weights become NaN, or the network is silent or fires without end.
         """
+        blocks = _each(samples)
         inputs = {**self._inputs(samples, learning=1), **self.initial(), **state}
         inputs |= {f"input_to_exc.{name}": value for name, value in values.items()}
-        result = self.engine.run(inputs, (*self.carried, *RECORDED))
-        counts = self._response(result, len(samples), self.network.min_spikes).counts
-        n_steps = int(result["control.n_presentations"][0]) * self.network.n_total
+        result = self.engine.run(inputs, (*self.carried, *self.recorded))
+        counts = self._response(result, blocks, [part.min_spikes for part in self.network.parts]).counts
         new = {name: result[name] for name in self.carried}
-        new["input.last_step"] = np.maximum(new["input.last_step"] - n_steps, -NEVER)
-        self._check_health(new, result, len(samples))
+        for part, block in zip(self.network.parts, blocks, strict=True):
+            n_steps = int(result[f"{part.prefix}control.n_presentations"][0]) * self.network.n_total
+            for name in (f"{part.prefix}input.last_step", f"{part.prefix}exc.last_step"):
+                if name in new:
+                    new[name] = np.maximum(new[name] - n_steps, -NEVER)
+            self._check_health(part, result, len(block))
+        if not all(np.isfinite(value).all() for name, value in new.items() if name.endswith(".w")):
+            raise RuntimeError("Weights have become NaN. Lower the learning rate of the synapse, or check its bounds.")
         return new, counts
 
     def respond(
-        self, samples: np.ndarray, state: Mapping[str, np.ndarray], n_jobs: int = 1, min_spikes: int | None = None
+        self, samples: Samples, state: Mapping[str, np.ndarray], n_jobs: int = 1, min_spikes: int | None = None
     ) -> Response:
         """Show samples to the frozen network. The response to a sample does not depend on the others.
 
         Parameters
         ----------
-        samples : array of shape (n_samples, n_inputs)
+        samples : array of shape (n_samples, n_inputs), or a sequence of them
             Encoded samples, any number.
         state : mapping of str to array
             Weights and thresholds; neurons start each sample at rest.
@@ -138,68 +170,95 @@ class Presenter:
         Returns
         -------
         Response
+            The neurons of several ensembles stand one after another.
         """
-        least = self.network.min_spikes if min_spikes is None else min_spikes
-        slow = [f"exc.{name}" for name in self.network.neuron.start]
-        frozen = {**self.initial(), **{name: state[name] for name in ("input_to_exc.w", *slow) if name in state}}
-        for group, model in (("exc", self.network.neuron), ("input_to_exc", self.network.synapse)):
+        models = [(coupling.name, coupling.synapse) for coupling in self.network.couplings]
+        kept = [f"{coupling.name}.w" for coupling in self.network.couplings]
+        for part in self.network.parts:
+            models += [(f"{part.prefix}exc", part.neuron), (f"{part.prefix}input_to_exc", part.synapse)]
+            kept += [f"{part.prefix}{name}" for name in ("input_to_exc.w", *(f"exc.{k}" for k in part.neuron.start))]
+        frozen = {**self.initial(), **{name: state[name] for name in kept if name in state}}
+        for group, model in models:
             for name, value in model.frozen.items():
                 frozen[f"{group}.{name}"] = np.full_like(self.values[f"{group}.{name}"], float(value), dtype=float)
-        size = self.network.batch_size
-        blocks = [samples[start : start + size] for start in range(0, len(samples), size)]
-        frozen["control.min_spikes"] = np.asarray(least)
+        least = {part.prefix: part.min_spikes if min_spikes is None else min_spikes for part in self.network.parts}
+        frozen |= {f"{prefix}control.min_spikes": np.asarray(value) for prefix, value in least.items()}
+        arrays, size = _each(samples), self.network.batch_size
+        starts = range(0, len(arrays[0]), size)
+        blocks = [[array[start : start + size] for array in arrays] for start in starts]
         states = [{**self._inputs(block, learning=0), **frozen} for block in blocks]
-        results = self.engine.run_many(states, RECORDED, n_jobs)
-        return Response.join(
-            self._response(result, len(block), least) for result, block in zip(results, blocks, strict=True)
-        )
+        results = self.engine.run_many(states, self.recorded, n_jobs)
+        pairs = zip(results, blocks, strict=True)
+        return Response.join(self._response(result, block, list(least.values())) for result, block in pairs)
 
-    def _inputs(self, samples: np.ndarray, learning: int) -> dict[str, Any]:
-        table = np.zeros((self.network.batch_size, self.network.n_input))
-        table[: len(samples)] = samples
-        groups = ("input", "exc", "control", *(["inh"] if self.network.inhibitory is not None else []))
-        flags = {f"{group}.learning": learning for group in groups}
-        own = {"samples.values": table, "control.n_samples": len(samples), "input.seed_": self.seed}
-        return {**self.values, **flags, **own}
+    def _inputs(self, samples: Samples, learning: int) -> dict[str, Any]:
+        own: dict[str, Any] = {}
+        for part, block in zip(self.network.parts, _each(samples), strict=True):
+            table = np.zeros((part.batch_size, part.n_frames * part.n_input))
+            table[: len(block)] = block
+            shown = np.zeros(part.batch_size + 1)
+            shown[: len(block)] = _shown(part, block)
+            groups = ("input", "exc", "control", *(["inh"] if part.inhibitory is not None else []))
+            values = {f"{group}.learning": learning for group in groups}
+            values |= {"samples.values": table, "shown.values": shown, "control.n_samples": len(block)}
+            own |= {f"{part.prefix}{name}": value for name, value in values.items()}
+        seeds = {f"{part.prefix}input.seed_": self.seed for part in self.network.parts}
+        return {**seeds, **self.values, **own}
 
-    def _response(self, result: Mapping[str, np.ndarray], n_samples: int, min_spikes: int) -> Response:
+    def _response(
+        self, result: Mapping[str, np.ndarray], blocks: Sequence[np.ndarray], min_spikes: Sequence[int]
+    ) -> Response:
         """Sort the spikes by sample; which presentation was a sample's last follows from the counts themselves."""
-        network = self.network
-        n_presentations = int(result["control.n_presentations"][0])
-        width = network.n_total * float(network.dt)
-        presentation = np.floor(result["spikes.t"] / width + 0.5 / network.n_total).astype(int)
-        flat = np.bincount(
-            presentation * network.n_neurons + result["spikes.i"], minlength=n_presentations * network.n_neurons
-        )
-        counts = flat.reshape(n_presentations, network.n_neurons)
-        last, retries = [], 0
-        for k, total in enumerate(counts.sum(axis=1)):
-            retries = retries + 1 if total < min_spikes and retries < network.max_retries else 0
+        parts = self.network.parts
+        counts = [self._counts(part, result) for part in parts]
+        totals = np.stack([each.sum(axis=1) for each in counts])
+        least = np.stack([n * _shown(*pair) for n, *pair in zip(min_spikes, parts, blocks, strict=True)])
+        last: list[int] = []
+        retries, n_samples = 0, len(blocks[0])
+        for k in range(totals.shape[1]):
+            again = len(last) < n_samples and (totals[:, k] < least[:, len(last)]).any()
+            retries = retries + 1 if again and retries < self.network.max_retries else 0
             if not retries:
                 last.append(k)
         if len(last) != n_samples:
             raise RuntimeError(
                 f"The run ended after {len(last)} of {n_samples} samples. This is a bug: please report it."
             )
-        shown = np.diff(last, prepend=-1)
-        spikes = np.add.reduceat(counts.sum(axis=1), np.array(last) - shown + 1)
-        return Response(counts[last].astype(np.uint16), spikes, shown)
+        presentations = np.diff(last, prepend=-1)
+        spikes = np.add.reduceat(totals.sum(axis=0), np.array(last) - presentations + 1)
+        return Response(np.hstack([each[last] for each in counts]).astype(np.uint16), spikes, presentations)
 
-    def _check_health(self, state: Mapping[str, np.ndarray], result: Mapping[str, np.ndarray], n_samples: int) -> None:
-        n_presentations = int(result["control.n_presentations"][0])
-        spikes = len(result["spikes.i"]) / n_presentations
-        if not np.isfinite(state["input_to_exc.w"]).all():
-            raise RuntimeError("Weights have become NaN. Lower the learning rate of the synapse, or check its bounds.")
-        if spikes == 0 and n_samples >= FEWEST_TO_JUDGE:
+    def _counts(self, part: PresentationNetwork, result: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the spikes of each neuron in each presentation, array of shape (n_presentations, n_neurons)."""
+        n_presentations = int(result[f"{part.prefix}control.n_presentations"][0])
+        width = part.n_total * float(part.dt)
+        presentation = np.floor(result[f"{part.prefix}spikes.t"] / width + 0.5 / part.n_total).astype(int)
+        index = presentation * part.n_neurons + result[f"{part.prefix}spikes.i"]
+        return np.bincount(index, minlength=n_presentations * part.n_neurons).reshape(n_presentations, part.n_neurons)
+
+    def _check_health(self, part: PresentationNetwork, result: Mapping[str, np.ndarray], n: int) -> None:
+        who = f"The ensemble {part.name!r}" if part.name else "The network"
+        n_presentations = int(result[f"{part.prefix}control.n_presentations"][0])
+        spikes = len(result[f"{part.prefix}spikes.i"]) / n_presentations
+        if spikes == 0 and n >= FEWEST_TO_JUDGE:
             raise RuntimeError(
-                f"The network is silent: no spike in {n_presentations} presentations. Raise the rate of the encoder or "
+                f"{who} is silent: no spike in {n_presentations} presentations. Raise the rate of the encoder or "
                 "w_total, lower the threshold of the neuron, and check that the samples are not all near zero."
             )
-        neuron, network = self.network.neuron, self.network
-        held = float(np.mean(self.values["exc." + neuron.refractory])) if neuron.refractory else 0.0
-        most = network.n_neurons * network.n_total * float(network.dt) / (held + float(network.dt))
+        neuron = part.neuron
+        held = float(np.mean(self.values[f"{part.prefix}exc.{neuron.refractory}"])) if neuron.refractory else 0.0
+        most = part.n_neurons * part.n_total * float(part.dt) / (held + float(part.dt))
         if spikes > 0.5 * most:
             raise RuntimeError(
-                f"The network fires without end: {spikes:.0f} spikes a presentation, at most {most:.0f} are possible. "
+                f"{who} fires without end: {spikes:.0f} spikes a presentation, at most {most:.0f} are possible. "
                 "Check lateral inhibition, lower w_total or the rate of the encoder, or raise theta_plus."
             )
+
+
+def _each(samples: Samples) -> Sequence[np.ndarray]:
+    return (samples,) if isinstance(samples, np.ndarray) else samples
+
+
+def _shown(part: PresentationNetwork, block: np.ndarray) -> np.ndarray:
+    """Tell which samples have input: one without is not shown again, however few spikes it draws."""
+    return (block != part.encoding.silent).any(axis=1)

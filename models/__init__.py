@@ -3,7 +3,7 @@
 from hrsnn.models.adaptive_lif import AdaptiveConductanceLIF, AdaptiveLIF
 from hrsnn.models.conductance_lif import ConductanceLIF
 from hrsnn.models.lif import LIF
-from hrsnn.models.power_law_stdp import PowerLawSTDP
+from hrsnn.models.power_law_stdp import CrossModalSTDP, PowerLawSTDP
 from hrsnn.models.short_term import ShortTerm
 from hrsnn.models.static import Static
 from hrsnn.models.stdp import STDP
@@ -14,6 +14,7 @@ __all__ = [
     "AdaptiveConductanceLIF",
     "AdaptiveLIF",
     "ConductanceLIF",
+    "CrossModalSTDP",
     "PowerLawSTDP",
     "ShortTerm",
     "Static",

@@ -32,3 +32,23 @@ class PowerLawSTDP(SynapseModel):
         "mu": 0.9,  # exponent of the weight dependence
         "w_max": 1.0,  # upper bound of the weight
     }
+
+
+class CrossModalSTDP(PowerLawSTDP):
+    """Power-law STDP between the neurons of two ensembles: ``PowerLawSTDP`` with a conductance a weight.
+
+    There are far fewer such synapses than inputs, so each counts ``gain`` times. The source gives a neuron a longer
+    time constant here, since neurons fire less often than inputs; its offset is that of ``PowerLawSTDP``.
+
+    References
+    ----------
+    .. [1] Rathi (2021), section 3.4.2 and table 3.1.
+    """
+
+    on_pre = "{target}_post += gain*w"
+    defaults = {
+        **PowerLawSTDP.defaults,
+        "eta": 0.001,  # learning rate
+        "tau": 30 * ms,  # time constant of the exponential
+        "gain": 3.0,  # conductance of a weight of one, in units of the leak
+    }

@@ -24,10 +24,10 @@ LEVELS = {
     **dict.fromkeys(["distributions", "metrics", "topology", "datasets", "cochlea"], 0),
     **dict.fromkeys(["functions", "spec", "pruning"], 1),
     **dict.fromkeys(["models"], 2),
-    **dict.fromkeys(["kernel", "encoders", "build", "backends", "engine", "optimize"], 3),
+    **dict.fromkeys(["kernel", "encoders", "lateral", "build", "coupling", "backends", "engine", "optimize"], 3),
     **dict.fromkeys(["coding", "feedback", "recurrent"], 3),
-    **dict.fromkeys(["checkpoint", "readout", "presenter", "competition", "classifier", "multimodal", "reservoir"], 4),
-    **dict.fromkeys(["liquid", "forecaster"], 4),
+    **dict.fromkeys(["checkpoint", "readout", "presenter", "competition", "classifier", "ensembles", "multimodal"], 4),
+    **dict.fromkeys(["reservoir", "liquid", "forecaster"], 4),
     **dict.fromkeys(["plots", "search_plots", "settings", "store", "provenance", "report", "run", "study", "cli"], 5),
     **dict.fromkeys(["studies"], 6),
 }

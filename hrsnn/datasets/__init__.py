@@ -18,6 +18,7 @@ from hrsnn.datasets.events import (
     write_shd,
 )
 from hrsnn.datasets.images import add_noise, digits, fashion_mnist, mnist, read_idx
+from hrsnn.datasets.pairs import match_labels
 from hrsnn.datasets.series import google_stock, read_csv_column, synthetic_stock, synthetic_wind, wind_speed
 from hrsnn.datasets.synthetic_events import SYNTHETIC_GESTURES, synthetic_gestures, synthetic_shd
 from hrsnn.datasets.synthetic_speech import SYNTHETIC_SPEAKERS, synthetic_spoken_digits
@@ -41,6 +42,7 @@ __all__ = [
     "lorenz96",
     "mackey_glass",
     "make_events",
+    "match_labels",
     "mnist",
     "nmnist",
     "pool_events",

@@ -1,0 +1,237 @@
+"""What the studies of images and speech share: pairs of digits, ensembles, networks trained and tested."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from brian2 import kHz
+
+from hrsnn import Ensemble, MultimodalClassifier, PoissonEncoder, STDPClassifier, datasets
+from hrsnn.cochlea import LyonEar
+from hrsnn.models import AdaptiveConductanceLIF, CrossModalSTDP, PowerLawSTDP
+from hrsnn.run import Run
+from hrsnn.studies import _stdp
+
+SOUNDS = {
+    "fsdd": datasets.fsdd,
+    "ti46": datasets.ti46,
+    "speech_commands": datasets.speech_commands,
+    "synthetic": datasets.synthetic_spoken_digits,
+}
+RATE = 8 * kHz  # of the ear: 64 channels
+N_SEGMENTS, N_BANDS = 12, 32  # of a clip: shares of its duration, and pairs of neighbouring channels
+LOUD = 99  # percentile of the training clips that fires at the full rate
+# Found on clips held out of FSDD's training set.
+AUDIO = {"eta": 0.02, "offset": 0.1}
+CROSS = {"eta": 0.01, "offset": 0.1, "gain": 3.0}
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Images and sounds of the same digits.
+
+    Attributes
+    ----------
+    name : str
+        Where they come from.
+    X_train, X_test : dict of str to uint8 array
+        ``image`` and ``audio``, row by row the same digit.
+    y_train, y_test : int array
+    """
+
+    name: str
+    X_train: dict[str, np.ndarray]
+    X_test: dict[str, np.ndarray]
+    y_train: np.ndarray
+    y_test: np.ndarray
+
+    def with_images(self, noise: Mapping[str, Any], seed: int) -> Pairs:
+        """Return the pairs with noisy images, in training and test."""
+        train, test = (
+            {**X, "image": datasets.add_noise(X["image"], **noise, seed=2 * seed + k)}
+            for k, X in enumerate((self.X_train, self.X_test))
+        )
+        return replace(self, X_train=train, X_test=test)
+
+
+def digit_pairs(run: Run, images: str, sounds: str, n_train: int, n_test: int, n_clips: int | None, seed: int) -> Pairs:
+    """Load images and spoken digits, and pair them by digit.
+
+    Every pair of the test has an image of its own, and clips are repeated evenly; in training both are repeated as
+    needed. No image or clip of the test is in training.
+
+    Parameters
+    ----------
+    run : Run
+    images : str
+        A set of ``_stdp.IMAGES`` or a folder.
+    sounds : {"fsdd", "ti46", "speech_commands", "synthetic"}
+    n_train, n_test : int
+        Pairs.
+    n_clips : int or None
+        Training clips to hear, drawn at random; all if None.
+    seed : int
+    """
+    if sounds not in SOUNDS:
+        raise ValueError(f"sounds must be one of {', '.join(SOUNDS)}, got {sounds!r}.")
+    seen = _stdp.digit_images(run, images, 60_000, 10_000)
+
+    def heard() -> dict[str, np.ndarray]:
+        X_train, X_test, y_train, y_test = SOUNDS[sounds](rate=RATE)
+        chosen = np.random.default_rng([seed, 8]).permutation(len(y_train))[:n_clips]
+        ear = LyonEar(RATE)
+        parts = [cochleagrams([X_train[k] for k in chosen], ear), cochleagrams(X_test, ear)]
+        top = np.percentile(parts[0], LOUD)
+        train, test = (np.round(255 * np.clip(part / top, 0, 1)).astype(np.uint8) for part in parts)
+        return {"X_train": train, "X_test": test, "y_train": y_train[chosen], "y_test": y_test}
+
+    clips = run.cached("clips", heard)
+    train = datasets.match_labels(seen.y_train, clips["y_train"], n_samples=n_train, seed=2 * seed)
+    test = datasets.match_labels(
+        seen.y_test, clips["y_test"], n_samples=min(n_test, len(seen.y_test)), seed=2 * seed + 1
+    )
+    run.save(data=f"{seen.name} and {sounds}", n_train=n_train, n_test=len(test[0]), n_clips=len(clips["y_train"]))
+    return Pairs(
+        f"{seen.name} and {sounds}",
+        {"image": seen.X_train[train[0]], "audio": clips["X_train"][train[1]]},
+        {"image": seen.X_test[test[0]], "audio": clips["X_test"][test[1]]},
+        seen.y_train[train[0]],
+        seen.y_test[test[0]],
+    )
+
+
+def cochleagrams(sounds: Sequence[np.ndarray], ear: LyonEar) -> np.ndarray:
+    """Return what an ear makes of clips, each stretched to the same number of segments.
+
+    Parameters
+    ----------
+    sounds : sequence of float array of shape (n_samples,)
+    ear : LyonEar
+
+    Returns
+    -------
+    array of shape (n_sounds, N_SEGMENTS * N_BANDS)
+        Square root of the mean activity in each segment and band.
+    """
+    found = np.empty((len(sounds), N_SEGMENTS * N_BANDS))
+    lengths = np.array([max(len(sound) // ear.decimation, N_SEGMENTS) for sound in sounds])
+    order = np.argsort(lengths)
+    for block in np.array_split(order, -(-len(order) // 64)):
+        heard = ear.transform([sounds[k] for k in block], n_frames=lengths[block].max())
+        for k, frames in zip(block, heard, strict=True):
+            edges = np.linspace(0, lengths[k], N_SEGMENTS + 1).astype(int)
+            segments = np.add.reduceat(frames[: lengths[k]], edges[:-1], axis=0) / np.diff(edges)[:, None]
+            bands = np.array_split(segments, N_BANDS, axis=1)
+            found[k] = np.sqrt(np.stack([band.mean(axis=1) for band in bands], axis=1)).ravel()
+    return found
+
+
+def ensemble(modality: str, n_neurons: int, **changes: Any) -> Ensemble:
+    """Return the settings of an ensemble of some size."""
+    recipe = _stdp.recipe("tuned", n_neurons)
+    constants = {**recipe, **(AUDIO if modality == "audio" else {}), **changes}
+    return Ensemble(
+        n_neurons,
+        neuron=AdaptiveConductanceLIF(theta_plus=constants["theta_plus"]),
+        synapse=PowerLawSTDP(**{key: constants[key] for key in ("eta", "offset", "tau")}),
+        encoder=PoissonEncoder(),
+        w_total=constants.get("w_total"),
+    )
+
+
+def train_one(run: Run, name: str, pairs: Pairs, modality: str, n_neurons: int, **settings: Any) -> dict[str, Any]:
+    """Train and test one ensemble alone on one modality; a resumed run reads the result.
+
+    Returns
+    -------
+    dict
+        ``accuracy`` and ``spikes``, of a presentation at the test.
+    """
+
+    def result() -> dict[str, Any]:
+        own = ensemble(modality, n_neurons)
+        kept = {key: settings[key] for key in ("n_label_samples", "backend", "seed") if key in settings}
+        shared = {key: value for key, value in vars(own).items() if key not in ("inhibition", "homeostasis")}
+        ablation = {key: settings.get(key, True) for key in ("inhibition", "homeostasis")}
+        classifier = STDPClassifier(**shared, **ablation, **kept, checkpoint=run.checkpoint(name))
+        classifier.fit(pairs.X_train[modality], pairs.y_train)
+        counts = classifier.transform(pairs.X_test[modality])
+        accuracy = float(np.mean(classifier.readout_.predict(counts) == pairs.y_test))
+        return {"accuracy": accuracy, "spikes": float(counts.sum(axis=1).mean())}
+
+    return run.cached(name, result)
+
+
+def train_pair(
+    run: Run,
+    name: str,
+    pairs: Pairs,
+    n_neurons: int,
+    coupling: str = "learned",
+    cross: Mapping[str, Any] | None = None,
+    missing: bool = False,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Train and test two ensembles of half the neurons each; a resumed run reads the result.
+
+    Parameters
+    ----------
+    run, name, pairs
+        As everywhere.
+    n_neurons : int
+        Of both ensembles together.
+    coupling : {"learned", "manual", "none"}
+    cross : mapping, optional
+        What differs from ``CROSS``.
+    missing : bool
+        Whether to test each modality alone as well.
+    **settings
+        Further settings of the MultimodalClassifier.
+
+    Returns
+    -------
+    dict
+        ``accuracy``, with ``missing`` also ``accuracy_image`` and ``accuracy_audio``; ``spikes`` of a presentation at
+        the test; ``n_correct`` and ``n_wrong``, synapses between neurons of equal and of different labels, and
+        ``w_correct`` and ``w_wrong``, their mean weights.
+    """
+    synapse = CrossModalSTDP(**{**CROSS, **(cross or {})})
+    run.declare(cross_modal=synapse)
+
+    def result() -> dict[str, Any]:
+        classifier = MultimodalClassifier(
+            {modality: ensemble(modality, n_neurons // 2) for modality in ("image", "audio")},
+            coupling=coupling,
+            synapse=synapse,
+            checkpoint=run.checkpoint(name),
+            **settings,
+        )
+        classifier.fit(pairs.X_train, pairs.y_train)
+        counts = classifier.transform(pairs.X_test)
+        scores = {"accuracy": float(np.mean(classifier.readout_.predict(counts) == pairs.y_test))}
+        if missing:
+            for modality, samples in pairs.X_test.items():
+                scores[f"accuracy_{modality}"] = float(classifier.score({modality: samples}, pairs.y_test))
+        return {**scores, "spikes": float(counts.sum(axis=1).mean()), **connections(classifier)}
+
+    return run.cached(name, result)
+
+
+def connections(classifier: MultimodalClassifier) -> dict[str, Any]:
+    """Count the synapses between ensembles by whether they join neurons of one label; with their mean weights."""
+    weights, same = [np.empty(0)], [np.empty(0, dtype=bool)]
+    for name, (source, target) in classifier.connections_.items():
+        a, b = (classifier.labels_[modality] for modality in name.split("_to_"))
+        same.append((a[source] == b[target]) & (a[source] >= 0))
+        weights.append(classifier.state_[f"{name}.w"])
+    w, correct = np.concatenate(weights), np.concatenate(same)
+    mean = lambda chosen: float(w[chosen].mean()) if chosen.any() else 0.0  # noqa: E731
+    return {
+        "n_correct": int(correct.sum()),
+        "n_wrong": int((~correct).sum()),
+        "w_correct": mean(correct),
+        "w_wrong": mean(~correct),
+    }
