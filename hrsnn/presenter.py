@@ -199,7 +199,7 @@ class Presenter:
             shown = np.zeros(part.batch_size + 1)
             shown[: len(block)] = _shown(part, block)
             groups = ("input", "exc", "control", *(["inh"] if part.inhibitory is not None else []))
-            values = {f"{group}.learning": learning for group in groups}
+            values: dict[str, Any] = {f"{group}.learning": learning for group in groups}
             values |= {"samples.values": table, "shown.values": shown, "control.n_samples": len(block)}
             own |= {f"{part.prefix}{name}": value for name, value in values.items()}
         seeds = {f"{part.prefix}input.seed_": self.seed for part in self.network.parts}
@@ -212,7 +212,7 @@ class Presenter:
         parts = self.network.parts
         counts = [self._counts(part, result) for part in parts]
         totals = np.stack([each.sum(axis=1) for each in counts])
-        least = np.stack([n * _shown(*pair) for n, *pair in zip(min_spikes, parts, blocks, strict=True)])
+        least = np.stack([n * _shown(part, block) for n, part, block in zip(min_spikes, parts, blocks, strict=True)])
         last: list[int] = []
         retries, n_samples = 0, len(blocks[0])
         for k in range(totals.shape[1]):
