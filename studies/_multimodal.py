@@ -15,7 +15,7 @@ from hrsnn.models import AdaptiveConductanceLIF, CrossModalSTDP, PowerLawSTDP
 from hrsnn.run import Run
 from hrsnn.studies import _stdp
 
-SOUNDS = {
+SOUNDS: dict[str, Any] = {
     "fsdd": datasets.fsdd,
     "ti46": datasets.ti46,
     "speech_commands": datasets.speech_commands,
@@ -23,7 +23,7 @@ SOUNDS = {
 }
 RATE = 8 * kHz  # of the ear: 64 channels
 N_SEGMENTS, N_BANDS = 12, 32  # of a clip: shares of its duration, and pairs of neighbouring channels
-LOUD = 99  # percentile of the training clips that fires at the full rate
+FULL = 3.0  # deviation from the mean clip, in standard deviations, that fires at the full rate
 # Found on clips held out of FSDD's training set.
 AUDIO = {"eta": 0.02, "offset": 0.1}
 CROSS = {"eta": 0.01, "offset": 0.1, "gain": 3.0}
@@ -83,10 +83,14 @@ def digit_pairs(run: Run, images: str, sounds: str, n_train: int, n_test: int, n
         X_train, X_test, y_train, y_test = SOUNDS[sounds](rate=RATE)
         chosen = np.random.default_rng([seed, 8]).permutation(len(y_train))[:n_clips]
         ear = LyonEar(RATE)
-        parts = [cochleagrams([X_train[k] for k in chosen], ear), cochleagrams(X_test, ear)]
-        top = np.percentile(parts[0], LOUD)
-        train, test = (np.round(255 * np.clip(part / top, 0, 1)).astype(np.uint8) for part in parts)
-        return {"X_train": train, "X_test": test, "y_train": y_train[chosen], "y_test": y_test}
+        train, test = cochleagrams([X_train[k] for k in chosen], ear), cochleagrams(X_test, ear)
+        mean, deviation = train.mean(axis=0), train.std(axis=0)
+        return {
+            "X_train": contrast(train, mean, deviation),
+            "X_test": contrast(test, mean, deviation),
+            "y_train": y_train[chosen],
+            "y_test": y_test,
+        }
 
     clips = run.cached("clips", heard)
     train = datasets.match_labels(seen.y_train, clips["y_train"], n_samples=n_train, seed=2 * seed)
@@ -127,6 +131,27 @@ def cochleagrams(sounds: Sequence[np.ndarray], ear: LyonEar) -> np.ndarray:
             bands = np.array_split(segments, N_BANDS, axis=1)
             found[k] = np.sqrt(np.stack([band.mean(axis=1) for band in bands], axis=1)).ravel()
     return found
+
+
+def contrast(values: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    """Return by how much values are above the mean, and then by how much below, as grey values.
+
+    The gain control of the ear leaves no channel silent: raw, all clips drive all neurons. Above and below the mean
+    of the training clips, one input in eight is active, as one pixel in eight is.
+
+    Parameters
+    ----------
+    values : array of shape (n_samples, n_values)
+    mean, deviation : array of shape (n_values,)
+        Of the training samples.
+
+    Returns
+    -------
+    uint8 array of shape (n_samples, 2 * n_values)
+        0 at the mean, 255 from FULL standard deviations on.
+    """
+    z = (values - mean) / np.maximum(deviation, 1e-12) / FULL
+    return np.round(255 * np.clip(np.hstack([z, -z]), 0, 1)).astype(np.uint8)
 
 
 def ensemble(modality: str, n_neurons: int, **changes: Any) -> Ensemble:

@@ -1,0 +1,98 @@
+"""The studies of images and speech: what they show to the networks, and two of them end to end on made-up sounds."""
+
+import csv
+
+import numpy as np
+import pytest
+from brian2 import kHz
+from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image
+
+from hrsnn.cli import main
+from hrsnn.cochlea import LyonEar
+from hrsnn.run import list_runs
+from hrsnn.studies import _multimodal
+
+SMALL = ["images=digits", "sounds=fsdd", "n_train=150", "n_test=60", "n_label_samples=100"]
+cpp = pytest.mark.cpp
+
+
+def tones(rate=None):
+    """Ten digits as pairs of tones, of different lengths: stands in for recordings."""
+    rng = np.random.default_rng(0)
+
+    def clip(digit):
+        t = np.arange(rng.integers(1200, 2400)) / 8000
+        early, late = 300 + 150 * digit, 2500 - 150 * digit
+        return (0.3 * np.sin(2 * np.pi * np.where(t < t[-1] / 2, early, late) * t)).astype(np.float32)
+
+    parts = [np.tile(np.arange(10), n) for n in (6, 2)]
+    return *([clip(digit) for digit in part] for part in parts), *parts
+
+
+@pytest.fixture
+def made_up(monkeypatch):
+    monkeypatch.setitem(_multimodal.SOUNDS, "fsdd", tones)
+
+
+def study(folder, name, *arguments):
+    assert main(["run", name, "--quick", *SMALL, *arguments, "--folder", str(folder)]) == 0
+    run = list_runs(folder / name)[-1]
+    for path in run.folder.glob("figures/*.png"):
+        assert np.asarray(Image.open(path).convert("L")).std() > 5, path
+    return run
+
+
+def rows(run):
+    with open(run.folder / "tables" / "networks.csv") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_cochleagram_is_the_mean_of_equal_shares_of_a_clip():
+    ear = LyonEar(8 * kHz)
+    clips = [tones()[0][3], tones()[0][4][:1300]]
+    found = _multimodal.cochleagrams(clips, ear)
+    assert found.shape == (2, 12 * 32)
+    frames = ear(clips[1])  # 130 frames
+    share = frames[130 * 3 // 12 : 130 * 4 // 12]
+    bands = share.mean(axis=0).reshape(32, 2).mean(axis=1)
+    assert_allclose(found[1].reshape(12, 32)[3], np.sqrt(bands), rtol=1e-5)  # single precision
+    assert found[0].reshape(12, 32)[2].argmax() != found[0].reshape(12, 32)[9].argmax()  # two tones
+
+
+def test_contrast_shows_what_is_above_and_what_is_below_the_mean():
+    shown = _multimodal.contrast(
+        np.array([[2.0, 5.0], [8.0, 5.0], [-99.0, 5.0]]), np.array([2.0, 5.0]), np.array([2.0, 0])
+    )
+    assert_array_equal(shown, [[0, 0, 0, 0], [255, 0, 0, 0], [0, 0, 255, 0]])  # 6 is three deviations
+
+
+@cpp
+def test_missing_modality_tests_one_network_in_three_ways(made_up, tmp_path):
+    run = study(tmp_path, "missing_modality", "sizes=20")
+    found = rows(run)
+    assert [row["network"] for row in found] == ["coupled", "image alone", "image", "audio alone", "audio"]
+    assert all(0 <= float(row["accuracy"]) <= 1 for row in found)
+    assert float(found[-1]["accuracy"]) > 0.3  # the tones are easy
+    assert run.metrics["accuracy_coupled_20"] == float(found[0]["accuracy"])
+    assert run.metrics["n_clips"] == 60
+
+
+@cpp
+def test_crossmodal_fraction_counts_the_synapses(made_up, tmp_path):
+    settings = ["n_neurons=20", "fractions=0.3", "n_alone=100"]
+    run = study(tmp_path, "crossmodal_fraction", *settings)
+    found = {(row["network"], row["fraction"]): row for row in rows(run)}
+    learned = found["learned", "0.3"]
+    assert int(learned["n_correct"]) + int(learned["n_wrong"]) == 30  # 0.3 of 100 pairs
+    assert found["manual", "0.3"]["n_correct"] != "0"
+    assert found["learned", "0.0"]["accuracy"] == found["manual", "0.0"]["accuracy"]
+    assert {path.stem for path in run.folder.glob("figures/*.png")} == {"accuracy_against_fraction", "connections"}
+
+
+@cpp
+def test_wrong_names_are_refused(made_up, tmp_path, capsys):
+    assert main(["run", "multimodal", "--quick", "sounds=birds", "--folder", str(tmp_path)]) != 0
+    assert "sounds must be one of fsdd" in capsys.readouterr().err
+    assert main(["run", "multimodal_noise", "--quick", "noises=rain", "--folder", str(tmp_path)]) != 0
+    assert "noises must be among" in capsys.readouterr().err
