@@ -181,7 +181,8 @@ class Forecaster(RegressorMixin, BaseEstimator):
         liquid, readout = self.reservoir_.liquid_, self.feedback_
         n_features = self.n_features_in_
         if X is None:
-            response = liquid.run(np.zeros((n_steps, n_features)), self.state_, forced=False, readout=readout)
+            table = np.zeros((n_steps, n_features))
+            response = liquid.run(table, self.state_, forced=False, readout=readout, keep=False)
             return self.reservoir_.unscaled(response.u)
         warm = self.reservoir_._checked(X)
         starts = warm if warm.ndim == 3 else warm[None]
@@ -194,6 +195,7 @@ class Forecaster(RegressorMixin, BaseEstimator):
             forced=step < n_warm,
             fresh=step == 0,
             readout=readout,
+            keep=False,
         )
         free = self.reservoir_.unscaled(response.u.reshape(len(starts), -1, n_features)[:, n_warm:])
         return free if warm.ndim == 3 else free[0]
@@ -209,14 +211,33 @@ class Forecaster(RegressorMixin, BaseEstimator):
         values = np.array(list(betweenness(self.reservoir.graph, seed=self.seed).values()))
         return np.sort(np.argsort(-values, kind="stable")[: max(1, round(self.share * n))])
 
-    def _train(self, response: Response, target: NDArray[np.float64]) -> None:
+    def training_set(self, X: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return what the readout learns from: its inputs, and its goals in units of ``scale_``.
+
+        Parameters
+        ----------
+        X : array of shape (n_steps, n_features)
+            The series that ``fit`` was given.
+
+        Returns
+        -------
+        inputs : array of shape (n_kept, n_inputs)
+        goals : array of shape (n_kept, n_features)
+        """
+        check_is_fitted(self, "response_")
+        return self._examples(self.response_, self.reservoir_.scaled(_series(X)[1:]))
+
+    def _examples(self, response: Response, target: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         kept = slice(self.n_wash_out, len(target))
+        goal = target[kept] - (response.u[kept] if self.increments else 0)
+        self.scale_ = np.maximum(goal.std(axis=0), 1e-12)
+        return self._inputs(response.features, response.u)[kept], goal / self.scale_
+
+    def _train(self, response: Response, target: NDArray[np.float64]) -> None:
         readout = self.readout
         if readout is None:
             readout = make_pipeline(StandardScaler(), Ridge(1e-3 * (len(target) - self.n_wash_out)))
-        goal = target[kept] - (response.u[kept] if self.increments else 0)
-        self.scale_ = np.maximum(goal.std(axis=0), 1e-12)
-        self.readout_ = clone(readout).fit(self._inputs(response.features, response.u)[kept], goal / self.scale_)
+        self.readout_ = clone(readout).fit(*self._examples(response, target))
 
     def _inputs(self, features: NDArray, u: NDArray) -> NDArray[np.float64]:
         n_neurons = self.reservoir.graph.number_of_nodes()

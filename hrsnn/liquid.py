@@ -76,7 +76,7 @@ class Response:
     state : dict of str to array
         State at the end, to go on from.
     features : array of shape (n_steps, n_state)
-        Features of the state at the end of each step.
+        Features of the state at the end of each step; of no steps if they are not kept.
     u : array of shape (n_steps, n_features)
         Value of the series in each step, given or fed back.
     i, t : array of shape (n_spikes,)
@@ -110,6 +110,7 @@ class Liquid:
         membrane: bool,
         squares: bool,
         plastic_inhibition: bool,
+        smooth: bool = False,
         dt: Quantity,
         block: int,
         backend: str | None,
@@ -160,6 +161,7 @@ class Liquid:
             dt=dt,
             block=block,
             filters=len(filters),
+            smooth=smooth,
             membrane=membrane,
             squares=squares,
             plastic_inhibition=plastic_inhibition,
@@ -193,6 +195,7 @@ class Liquid:
         fresh: Any = False,
         learn: bool = False,
         readout: Readout | None = None,
+        keep: bool = True,
     ) -> Response:
         """Drive the network with a series.
 
@@ -210,6 +213,8 @@ class Liquid:
             Whether the synapses learn.
         readout : Readout, optional
             Needed where a step is not forced.
+        keep : bool
+            Whether the features of every step are kept; without them long forecasts need little memory.
 
         Returns
         -------
@@ -229,20 +234,23 @@ class Liquid:
             inputs["samples.values"][:n] = table[rows]
             inputs["schedule.values"] = np.zeros((size, 2))
             inputs["schedule.values"][:n] = schedule[rows]
-            names = [f"states.{name}" for name in network.recorded]
+            names = [f"states.{name}" for name in network.recorded] if keep else []
             result = run_engine.run(inputs, (*network.carried(), *names, "values.u", "spikes.i", "spikes.t"))
             length = n * network.n_total * float(network.dt)
             state = {name: result[name] for name in network.carried()}
             for name in state:
                 if name.endswith(".lastupdate"):
                     state[name] = state[name] - length
-            recorded.append(np.stack([self._block(result, name, n) for name in network.recorded], axis=1))
+            if keep:
+                recorded.append(np.stack([self._block(result, name, n) for name in network.recorded], axis=1))
             values.append(result["values.u"].reshape(n, -1))
             spikes.append(result["spikes.i"])
             times.append(result["spikes.t"] + first * network.n_total * float(network.dt))
-        variables = np.concatenate(recorded)
-        powers = (1, 2) if network.squares else (1,)
-        features = np.concatenate([variables**power for power in powers], axis=1).reshape(n_steps, -1)
+        features = np.zeros((0, len(network.powers) * network.n_neurons))
+        if keep:
+            variables = np.concatenate(recorded)
+            parts = [variables**power for power in ((1, 2) if network.squares else (1,))]
+            features = np.concatenate(parts, axis=1).reshape(n_steps, -1)
         u, i, t = np.concatenate(values), np.concatenate(spikes), np.concatenate(times)
         return Response(state, features, u, i, t)
 
@@ -314,10 +322,10 @@ class Liquid:
             if self.plastic.models()[name] is not self.synapse:
                 continue
             unit = HEADROOM * float(self.initial[name].mean()) if n else 1.0
-            drawn = self.synapse.draw(n, np.random.default_rng([self.seed, 2, k]))
+            drawn = self.synapse.draw(max(n, 1), np.random.default_rng([self.seed, 2, k]))
             for key, value in drawn.items():
                 value = np.asarray(value, dtype=float) * (unit if key in RELATIVE else 1.0)
-                values[f"{name}.{key}"] = self._padded(name, value, 1.0) if np.ndim(value) else value
+                values[f"{name}.{key}"] = self._padded(name, value[:n], 1.0) if np.ndim(value) else value
             for key in Equations(self.synapse.equations).names:
                 if key != "w":
                     values[f"{name}.{key}"] = np.zeros(capacity(n))

@@ -69,8 +69,8 @@ class RecurrentNetwork:
 
     A step of the series lasts ``n_total`` time steps. At its start the value ``u`` of each feature is taken from the
     table (forced) or from the readout of the neurons' state (free), and the inputs take the rates of ``u``. Features
-    of the state are ``filters`` exponentially filtered spike trains of each neuron, then its membrane potential
-    (``membrane``), then the squares of all of these (``squares``).
+    of the state are ``filters`` exponentially filtered spike trains of each neuron (filtered twice if ``smooth``), then
+    its membrane potential (``membrane``), then the squares of all of these (``squares``).
 
     The last neuron and the last input are spare: they never fire, and synapses in excess of the wiring join them.
 
@@ -108,6 +108,7 @@ class RecurrentNetwork:
     dt: Quantity
     block: int
     filters: int = 1
+    smooth: bool = False
     membrane: bool = False
     squares: bool = False
     plastic_inhibition: bool = True
@@ -126,7 +127,13 @@ class RecurrentNetwork:
     @property
     def recorded(self) -> tuple[str, ...]:
         """Variables of the neurons of which the features are made."""
-        return (*(f"x_{k}" for k in range(self.filters)), *(["v"] if self.membrane else []))
+        filtered = "y" if self.smooth else "x"
+        return (*(f"{filtered}_{k}" for k in range(self.filters)), *(["v"] if self.membrane else []))
+
+    @property
+    def traces(self) -> tuple[str, ...]:
+        """Variables that filter the spikes: ``x_k`` once, ``y_k`` twice."""
+        return tuple(f"{name}_{k}" for name in ("xy" if self.smooth else "x") for k in range(self.filters))
 
     @property
     def powers(self) -> tuple[tuple[str, int], ...]:
@@ -146,7 +153,7 @@ class RecurrentNetwork:
     def carried(self) -> tuple[str, ...]:
         """Names of the variables that a block hands to the next."""
         neuron = [*self.neuron.rest, *self.neuron.start, *(["refractory_left"] if self.neuron.refractory else [])]
-        names = [f"neurons.{name}" for name in (*neuron, *(f"x_{k}" for k in range(self.filters)))]
+        names = [f"neurons.{name}" for name in (*neuron, *self.traces)]
         for projection, model in self.models().items():
             names += [f"{projection}.{name}" for name in Equations(model.equations).names]
             names += [f"{projection}.lastupdate"] if _event_driven(model) else []
@@ -156,7 +163,7 @@ class RecurrentNetwork:
         """Return what the engine builds."""
         settings = (
             SOURCE, self.n_features, self.n_neurons, self.own, self.code.program(), self.sizes, self.dt, self.block,
-            self.filters, self.membrane, self.squares, self.plastic_inhibition, self.hidden,
+            self.filters, self.smooth, self.membrane, self.squares, self.plastic_inhibition, self.hidden,
         )  # fmt: skip
         sizes: dict[str, int] = {}
         for (projection, model), size in zip(self.models().items(), self.sizes, strict=True):
@@ -296,7 +303,7 @@ class RecurrentNetwork:
         return inputs
 
     def _neurons(self, control: NeuronGroup, schedule: TimedArray, sampling: Clock) -> NeuronGroup:
-        traces = [f"x_{k}" for k in range(self.filters)]
+        filters = range(self.filters)
         # A law declares a value for each neuron; the values themselves are state.
         laws = {name: _any_law(self.neuron.parameters[name]) for name in self.own}
         model = type(self.neuron)(**{**self.neuron.parameters, **laws})
@@ -307,21 +314,22 @@ class RecurrentNetwork:
             rng=np.random.default_rng(0),
             extra="\n".join(
                 [
-                    *(f"d{x}/dt = -{x}/tau_{x} : 1\ntau_{x} : second (shared, constant)" for x in traces),
+                    *(f"dx_{k}/dt = -x_{k}/tau_x_{k} : 1\ntau_x_{k} : second (shared, constant)" for k in filters),
+                    *(f"dy_{k}/dt = (x_{k} - y_{k})/tau_x_{k} : 1" for k in filters if self.smooth),
                     "fresh : integer\nk : integer (linked)",
                     *(["bias : 1 (constant)\ncurrent : 1"] if self.code.current else []),
                 ]
             ),
             varying=("drive",) if self.code.current else (),
-            extra_reset="\n".join(f"{x} += 1" for x in traces),
+            extra_reset="\n".join(f"x_{k} += 1" for k in filters),
             events={"sample": "i >= 0"},
         )
         neurons.k = linked_var(control, "k")
-        for x in traces:
-            setattr(neurons, f"tau_{x}", 1 * second)
+        for k in filters:
+            setattr(neurons, f"tau_x_{k}", 1 * second)
         neurons.namespace = {**neurons.namespace, "schedule": schedule}  # not into the one that all groups share
         at(neurons.thresholder["sample"], sampling, SAMPLE)
-        rest = {**self.neuron.rest, **self.neuron.start, **dict.fromkeys(traces, "0")}
+        rest = {**self.neuron.rest, **self.neuron.start, **dict.fromkeys(self.traces, "0")}
         lines = ["fresh = int(schedule(k*second, 1) > 0.5)"]
         lines += [f"{name} = {name}*(1 - fresh) + ({value})*fresh" for name, value in rest.items()]
         if self.neuron.refractory:

@@ -69,7 +69,9 @@ class Reservoir(TransformerMixin, BaseEstimator):
     n_learn : int, optional
         Steps of the series from which STDP learns, the first ones; all if None.
     filters : sequence of Quantity (second)
-        Time constants of the filtered spikes.
+        Time constants of the filtered spikes; may be empty with ``membrane``.
+    smooth : bool
+        Whether each time constant filters twice, so that a spike enters the features gradually: less noise.
     membrane, squares : bool
         Further features.
     n_windows : int, optional
@@ -129,6 +131,7 @@ class Reservoir(TransformerMixin, BaseEstimator):
         n_epochs: int = 1,
         n_learn: int | None = None,
         filters: Any = (30 * ms,),
+        smooth: bool = False,
         membrane: bool = False,
         squares: bool = False,
         n_windows: int | None = None,
@@ -152,6 +155,7 @@ class Reservoir(TransformerMixin, BaseEstimator):
         self.n_epochs = n_epochs
         self.n_learn = n_learn
         self.filters = filters
+        self.smooth = smooth
         self.membrane = membrane
         self.squares = squares
         self.n_windows = n_windows
@@ -321,8 +325,8 @@ class Reservoir(TransformerMixin, BaseEstimator):
             raise ValueError(f"dt must divide the step of the code, {code.step}, got {self.dt}.")
         if self.n_learn is not None and (not isinstance(self.n_learn, (int, np.integer)) or self.n_learn < 1):
             raise ValueError(f"n_learn must be None or an integer of at least 1, got {self.n_learn!r}.")
-        if not len(self.filters):
-            raise ValueError("filters must hold at least one time constant.")
+        if not len(self.filters) and not self.membrane:
+            raise ValueError("filters must hold at least one time constant, unless membrane=True.")
         if not 0 <= self.margin < 0.5:
             raise ValueError(f"margin must be in [0, 0.5), got {self.margin!r}.")
         return Liquid(
@@ -338,6 +342,7 @@ class Reservoir(TransformerMixin, BaseEstimator):
                 "probability": self.input_probability,
             },
             filters=[float(tau) for tau in self.filters],
+            smooth=self.smooth,
             membrane=self.membrane,
             squares=self.squares,
             plastic_inhibition=self.plastic_inhibition,

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+from sklearn.linear_model import Ridge
 
 from hrsnn import metrics
 
@@ -95,6 +97,33 @@ def vpt_score(scale: Array, threshold: float, dt: float, exponent: float) -> Cal
         return np.array([metrics.valid_prediction_time(t, f, threshold, scale, dt, exponent) for t, f in pairs])
 
     return score
+
+
+class RidgePath:
+    """Ridge regressions of the same data with several penalties: the large matrix product is done once.
+
+    Parameters
+    ----------
+    F : array of shape (n_samples, n_inputs)
+        Inputs; centred, not scaled: an input that hardly varies in training is not blown up.
+    goals : array of shape (n_samples, n_outputs)
+    """
+
+    def __init__(self, F: Array, goals: Array):
+        self.n, self.centre, self.bias = len(F), F.mean(axis=0), goals.mean(axis=0)
+        centred = F - self.centre
+        self.gram, self.product = centred.T @ centred, centred.T @ (goals - self.bias)
+        self.unit = self.n * float(np.median(centred.var(axis=0)))
+
+    def solve(self, alpha: float) -> Ridge:
+        """Return the regression whose penalty is ``alpha`` in units of the inputs' median variance and number."""
+        penalty = max(alpha * self.unit, 1e-14 * float(np.trace(self.gram)))  # else rounding decides
+        factor = cho_factor(self.gram + penalty * np.eye(len(self.gram)), overwrite_a=True)
+        ridge = Ridge(penalty)
+        ridge.coef_ = cho_solve(factor, self.product).T
+        ridge.intercept_ = self.bias - ridge.coef_ @ self.centre
+        ridge.n_features_in_ = len(self.centre)
+        return ridge
 
 
 class Persistence:

@@ -6,14 +6,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import networkx as nx
 import numpy as np
 from brian2 import Hz, Quantity, ms
 from scipy import stats
-from sklearn.linear_model import Ridge
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.dummy import DummyRegressor
 
-from hrsnn import Forecaster, Gamma, PopulationCode, Reservoir, datasets, plots, topology
+from hrsnn import CurrentCode, Forecaster, Gamma, Normal, PopulationCode, Reservoir, datasets, plots, topology
 from hrsnn.cli import main
 from hrsnn.models import LIF, STDP
 from hrsnn.reservoir import homogeneous
@@ -21,8 +20,7 @@ from hrsnn.studies import _forecast
 from hrsnn.study import study
 
 EXPONENT = 0.906  # largest Lyapunov exponent of Lorenz-63
-NEURON = LIF(tau_m=Gamma(mean=20 * ms, shape=3, low=3 * ms, high=100 * ms))
-INHIBITORY = LIF(tau_m=Gamma(mean=10 * ms, shape=3, low=2 * ms, high=60 * ms), t_ref=2 * ms)
+NEURON = LIF(tau_m=Gamma(mean=10 * ms, shape=1, low=2 * ms, high=100 * ms), t_ref=2 * ms)
 SYNAPSE = STDP(
     A_plus=Gamma(mean=0.01, shape=4),
     A_minus=Gamma(mean=0.0105, shape=4),
@@ -30,6 +28,7 @@ SYNAPSE = STDP(
     tau_minus=Gamma(mean=20 * ms, shape=3, low=2 * ms, high=100 * ms),
 )
 VARIANTS = ("HoNHoS", "HeNHoS", "HoNHeS", "HeNHeS")
+UNCONNECTED = ("HoN unconnected", "HeN unconnected")
 
 
 class Spiking:
@@ -40,23 +39,34 @@ class Spiking:
 
     def respond(self, X: np.ndarray) -> None:
         """Learn by STDP, then collect the states."""
-        self.X = X
-        self.forecaster = Forecaster(self.reservoir, increments=True).fit(X)
-        response = self.forecaster.response_
+        self.forecaster = Forecaster(self.reservoir, DummyRegressor(), increments=True).fit(X)
+        self.path = _forecast.RidgePath(*self.forecaster.training_set(X))
         n_neurons = self.reservoir.graph.number_of_nodes()
-        self.spikes = len(response.i) / n_neurons
+        self.spikes = len(self.forecaster.response_.i) / n_neurons
         self.rate = self.spikes / (len(X) * float(self.reservoir.code.step))
 
     def train(self, alpha: float) -> None:
         """Train the readout on the states."""
-        self.forecaster.refit(make_pipeline(StandardScaler(), Ridge(alpha * len(self.X))), self.X)
+        self.forecaster.readout_ = self.path.solve(alpha)
 
     def forecast(self, n_steps: int, warm: np.ndarray) -> np.ndarray:
         """Run freely from every start."""
         return self.forecaster.forecast(n_steps, warm)
 
 
-@study(quick=dict(n_neurons=100, n_train=500, n_stdp=100, seeds=[0], n_test=5, n_tuning=3, n_free=150))
+@study(
+    quick=dict(
+        n_neurons=100,
+        n_train=500,
+        n_stdp=100,
+        seeds=[0],
+        n_test=5,
+        n_tuning=3,
+        n_free=150,
+        n_units=50,
+        alphas=[1e-8, 1e-4],
+    )
+)
 def lorenz(
     run,
     n_neurons=1000,
@@ -69,17 +79,23 @@ def lorenz(
     n_free=800,
     dt=0.02,
     threshold=0.4,
-    alphas=(1e-9, 1e-7, 1e-5, 1e-4, 1e-3),
+    alphas=(1e-10, 1e-8, 1e-6, 1e-4, 1e-2),
+    code="current",
+    step: Quantity = 20 * ms,
+    time_step: Quantity = 1 * ms,
+    gain=0.7,
+    bias=0.7,
     n_fields=20,
     rate_max: Quantity = 1000 * Hz,
-    step: Quantity = 20 * ms,
-    w_scale=0.3,
     input_weight=0.25,
-    input_fraction=1.0,
     input_probability=0.1,
+    w_scale=0.03,
+    filter_time: Quantity = 20 * ms,
+    spikes=False,
     membrane=True,
     squares=True,
     n_units=300,
+    connected=True,
     backend="auto",
 ):
     """Compare reservoirs of homogeneous and heterogeneous neurons and synapses on Lorenz-63, the loop closed.
@@ -87,6 +103,12 @@ def lorenz(
     Chakraborty & Mukhopadhyay, table III: heterogeneous neurons (HeN) predict better than homogeneous ones (HoN),
     heterogeneous STDP (HeS) saves spikes. The four variants have the same graph, initial weights and mean
     parameters; only the dispersion differs. STDP learns from the first n_stdp training steps, the readout from all.
+    Beside them stand the same neurons without recurrent synapses, which tells what these bring or cost; with
+    connected=False these alone.
+
+    With code "current" each neuron takes a current from the values, gain and bias its own; with "population" inputs
+    of Gaussian fields send spikes. The readout sees the membrane potentials (membrane), the spikes filtered twice by
+    filter_time (spikes), and the squares of these (squares), besides the values.
 
     Baselines with the same training data, and the same tuning (the ridge penalty alone, of the same alphas, by the
     mean valid prediction time from n_tuning starts): an echo-state network of n_units and one of n_neurons tanh
@@ -96,31 +118,40 @@ def lorenz(
     100 forecast steps, in standard deviations; spikes the mean count of a neuron in training; efficiency
     1 / (nrmse spikes). The paired test is Wilcoxon's over seeds and, for vpt, over seeds and starts.
     """
+    if code not in ("current", "population"):
+        raise ValueError(f"code must be current or population, got {code!r}.")
     n_steps = n_train + (n_tuning + n_test) * (n_warm + n_free)
     X, _ = datasets.lorenz63(n_steps, dt)
     data = _forecast.split(X, n_train, n_warm, n_free, n_tuning, n_test)
     score = _forecast.vpt_score(data.scale, threshold, dt, EXPONENT)
     rows: list[dict[str, Any]] = []
     curves: dict[str, np.ndarray] = {}
-    code = PopulationCode(n_fields, rate_max, step)
+    currents = CurrentCode(Normal(0.0, gain), Normal(bias, 0.5), step)
+    series_code = currents if code == "current" else PopulationCode(n_fields, rate_max, step)
 
     def spiking(variant: str, seed: int) -> tuple[dict[str, Any], np.ndarray]:
-        neurons = (NEURON, INHIBITORY) if "HeN" in variant else (homogeneous(NEURON), homogeneous(INHIBITORY))
+        neuron = NEURON if "HeN" in variant else homogeneous(NEURON)
         synapse = SYNAPSE if "HeS" in variant else homogeneous(SYNAPSE)
         graph = topology.distance_dependent(n_neurons, w_scale=w_scale, seed=seed)
+        if variant in UNCONNECTED:
+            nx.set_edge_attributes(graph, 0.0, "weight")  # not removed, so that one program runs all
+            synapse = None
         reservoir = Reservoir(
             graph,
-            *neurons,
+            neuron,
+            neuron,
             synapse,
-            code,
+            series_code,
             input_weight=input_weight,
-            input_fraction=input_fraction,
+            input_fraction=1.0,
             input_probability=input_probability,
             n_learn=n_stdp,
-            filters=(20 * ms, 60 * ms),
+            filters=(filter_time,) if spikes else (),
+            smooth=True,
             membrane=membrane,
             squares=squares,
             margin=0.05,
+            dt=time_step,
             backend=backend,
             seed=seed,
         )
@@ -144,7 +175,8 @@ def lorenz(
     jobs: list[tuple[str, int, Callable[[str, int], tuple[dict[str, Any], np.ndarray]]]]
     jobs = [("persistence", seeds[0], plain), ("next generation", seeds[0], plain)]
     jobs += [(name, seed, plain) for name, own in baselines.items() for seed in own]
-    jobs += [(name, seed, spiking) for seed in seeds for name in VARIANTS]
+    variants = (*UNCONNECTED, *(VARIANTS if connected else ()))
+    jobs += [(name, seed, spiking) for seed in seeds for name in variants]
     for name, seed, measure in run.progress(jobs, label="forecasters"):
         row, first = run.cached(f"{name}_{seed}".replace(" ", "_"), lambda: measure(name, seed))  # noqa: B023
         rows.append(row)
@@ -190,13 +222,20 @@ def _headline(rows: list[dict[str, Any]]) -> dict[str, float]:
     for entry in _summary(rows):
         name = entry["forecaster"].replace(" ", "_")
         found |= {f"{key}_{name}": entry[key] for key in ("vpt", "nrmse", "spikes") if np.isfinite(entry[key])}
-    by = {name: [row for row in rows if row["forecaster"] == name] for name in VARIANTS}
-    for key, better, worse in (("nrmse", "HeNHeS", "HoNHoS"), ("spikes", "HeNHeS", "HeNHoS")):
+    by = {name: [row for row in rows if row["forecaster"] == name] for name in (*VARIANTS, *UNCONNECTED)}
+    for key, better, worse in (
+        ("nrmse", "HeNHeS", "HoNHoS"),
+        ("spikes", "HeNHeS", "HeNHoS"),
+        ("vpt", "HeN unconnected", "HoN unconnected"),
+    ):
         a, b = ([row[key] for row in by[name]] for name in (better, worse))
-        found[f"{key}_{better}_minus_{worse}"] = float(np.mean(np.subtract(a, b)))
-        found[f"{key}_{better}_minus_{worse}_p"] = _paired(a, b)
-    a, b = (np.concatenate([row["all_vpt"] for row in by[name]]) for name in ("HeNHeS", "HoNHoS"))
-    found["vpt_HeNHeS_minus_HoNHoS_p"] = _paired(a, b)
+        if a and b:
+            name = f"{key}_{better}_minus_{worse}".replace(" ", "_")
+            found |= {name: float(np.mean(np.subtract(a, b))), f"{name}_p": _paired(a, b)}
+    for better, worse in (("HeNHeS", "HoNHoS"), UNCONNECTED[::-1]):
+        if by[better] and by[worse]:
+            a, b = (np.concatenate([row["all_vpt"] for row in by[name]]) for name in (better, worse))
+            found[f"vpt_{better}_minus_{worse}_p_starts".replace(" ", "_")] = _paired(a, b)
     return found
 
 
@@ -207,7 +246,9 @@ def _paired(a: Any, b: Any) -> float:
 def _figure(truth: np.ndarray, forecasts: dict[str, np.ndarray], dt: float) -> Any:
     figure, axes = plots.figure(width=7.0)
     time = dt * EXPONENT * np.arange(1, len(truth) + 1)
-    shown = {name: curve for name, curve in forecasts.items() if name in ("HoNHoS", "HeNHeS") or "echo" in name}
+    shown = {
+        name: curve for name, curve in forecasts.items() if name in ("HeNHeS", "HeN unconnected") or "echo" in name
+    }
     plots.forecast(axes, truth, shown, time=time, x_label="time (Lyapunov times)", y_label="x")
     return figure
 

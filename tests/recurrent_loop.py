@@ -21,7 +21,7 @@ class Loop:
         names = ("tau_m", "v_rest", "v_reset", "v_thresh", "t_ref", "tau_e", "tau_i", "drive")
         self.p = {k: get(k) for k in names if f"neurons.{k}" in liquid.values}
         self.taus = [liquid.values[f"neurons.tau_x_{k}"] for k in range(network.filters)]
-        self.seed = liquid.seed
+        self.seed, self.smooth, self.membrane = liquid.seed, network.smooth, network.membrane
         self.synapses = {}
         for name in self.names:
             i, j = liquid.wiring[name]
@@ -47,12 +47,13 @@ class Loop:
         self.v, self.i_e, self.i_i = self.p["v_rest"].copy(), np.zeros(n), np.zeros(n)
         for s in self.synapses.values():
             s["u"], s["R"] = np.zeros(len(s["i"])), np.ones(len(s["i"]))
+        self.y = [np.zeros(n) for _ in self.taus]
         self.refractory, self.x = np.zeros(n), [np.zeros(n) for _ in self.taus]
         self.phase, self.draw = self.constants["phase_start"].copy(), np.zeros(self.n_in, dtype=int)
         self.next_step = np.full(self.n_in, 1 << 30)
 
     def features(self, squares):
-        f = np.stack([*self.x, self.v])
+        f = np.stack([*(self.y if self.smooth else self.x), *([self.v] if self.membrane else [])])
         return np.concatenate([f, f**2] if squares else [f]).ravel()
 
     def run(self, table, forced, fresh, learn, readout=None, squares=False):
@@ -87,6 +88,7 @@ class Loop:
         goal = p["v_rest"] + p.get("drive", 0) + self.current + self.i_e - self.i_i
         self.v = self.v + active * (goal - self.v) * (1 - np.exp(-dt / p["tau_m"]))
         self.i_e, self.i_i = self.i_e * np.exp(-dt / p["tau_e"]), self.i_i * np.exp(-dt / p["tau_i"])
+        self.y = [x + (y - x) * np.exp(-dt / tau) for x, y, tau in zip(self.x, self.y, self.taus, strict=True)]
         self.x = [x * np.exp(-dt / tau) for x, tau in zip(self.x, self.taus, strict=True)]
         fired = (self.v > p["v_thresh"]) & (self.refractory < 0.5 * dt)
         inputs = self.phase >= 1 if self.code.spikes == "regular" else self.next_step == step

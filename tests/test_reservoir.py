@@ -106,20 +106,20 @@ def test_a_single_feature_equals_the_numpy_loop():
 
 
 HIDDEN = Readout(
-    READOUT.state * 0.2, READOUT.values, READOUT.bias,
+    READOUT.state * 0.1, READOUT.values * 0.6, np.full(2, 0.35),
     hidden=Affine(np.random.default_rng(2).normal(size=(4 * N, 5)) * 0.05, np.full((2, 5), 0.3), np.linspace(-1, 1, 5)),
-    out=np.random.default_rng(3).normal(size=(5, 2)) * 0.15,
+    out=np.random.default_rng(3).normal(size=(5, 2)) * 0.1,
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_currents_and_hidden_units_equal_the_numpy_loop(backend):
+def test_currents_smooth_filters_and_hidden_units_equal_the_numpy_loop(backend):
     graph = topology.random(N, 0.25, w_scale=2, seed=0)
     neuron = LIF(tau_m=NEURON.parameters["tau_m"], drive=0.1)
     network = Liquid(
         graph, 2, neuron=neuron, inhibitory=neuron, synapse=None, code=CurrentCode(step=10 * ms),
-        inputs={}, filters=[0.03], membrane=True, squares=True, plastic_inhibition=True, dt=0.5 * ms, block=BLOCK,
-        backend=backend, seed=0,
+        inputs={}, filters=[0.03], smooth=True, membrane=True, squares=True, plastic_inhibition=True, dt=0.5 * ms,
+        block=BLOCK, backend=backend, seed=0,
     )  # fmt: skip
     expected = Loop(network).run(TABLE, FORCED, FRESH, learn=False, readout=HIDDEN, squares=True)
     response = network.run(TABLE, network.start(), forced=FORCED, fresh=FRESH, readout=HIDDEN)
@@ -391,7 +391,7 @@ def test_readout_that_is_not_affine_predicts_but_does_not_close_the_loop(forecas
         (lambda: small().fit(np.arange(5.0)), r"A single series of numbers is X\[:, None\]"),
         (lambda: small().fit(np.array([[-1.7e308], [1.7e308]])), "too wide for floats"),
         (lambda: small(block=0).fit(series(20)), "block must be an integer of at least 1, got 0"),
-        (lambda: small(filters=()).fit(series(20)), "at least one time constant"),
+        (lambda: small(filters=(), membrane=False).fit(series(20)), "at least one time constant"),
         (lambda: small(margin=0.5).fit(series(20)), r"margin must be in \[0, 0.5\), got 0.5"),
         (lambda: small(dt=3 * ms).fit(series(20)), "dt must divide the step of the code"),
         (lambda: Forecaster(small()).fit(series(40)), "X has 40 steps, too few"),

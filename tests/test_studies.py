@@ -243,3 +243,29 @@ def test_recipe_has_published_values_and_changes():
     assert tuned["eta"] > published["eta"]
     with pytest.raises(ValueError, match="recipe must be 'tuned' or 'published', got 'best'"):
         _stdp.recipe("best", 100)
+
+
+@cpp
+def test_lorenz_tables_and_tests_agree_with_each_other(tmp_path):
+    run = study(tmp_path, "lorenz")
+    assert figures(run) == {"forecast"}
+    with (run.folder / "tables" / "forecasters.csv").open() as file:
+        rows = {row["forecaster"]: row for row in csv.DictReader(file)}
+    vpt = {name: float(row["vpt"]) for name, row in rows.items()}
+    longest = 150 * 0.02 * 0.906
+    assert vpt["persistence"] < 0.2 < 0.8 * longest < vpt["next generation"] <= longest + 1e-9
+    for name in ("HoNHoS", "HeNHoS", "HoNHeS", "HeNHeS", "HoN unconnected", "HeN unconnected"):
+        assert vpt[name] > 0.7  # ten times persistence; 1.8 to 2.3 where measured
+        assert 3 < float(rows[name]["rate_hz"]) < 100
+        assert run.metrics[f"vpt_{name.replace(' ', '_')}"] == pytest.approx(vpt[name])
+    difference = float(rows["HeNHeS"]["spikes"]) - float(rows["HeNHoS"]["spikes"])
+    assert run.metrics["spikes_HeNHeS_minus_HeNHoS"] == pytest.approx(difference)
+    assert run.metrics["spikes_HeNHeS_minus_HeNHoS_p"] == 1.0  # one seed tells nothing
+    assert float(rows["HeNHeS"]["efficiency"]) == pytest.approx(
+        1 / (float(rows["HeNHeS"]["nrmse"]) * float(rows["HeNHeS"]["spikes"]))
+    )
+
+
+def test_lorenz_names_an_unknown_code(tmp_path, capsys):
+    assert main(["run", "lorenz", "code=burst", "--folder", str(tmp_path)]) != 0
+    assert "code must be current or population, got 'burst'" in capsys.readouterr().err
