@@ -198,7 +198,7 @@ class PresentationNetwork:
             rng=np.random.default_rng(0),
             extra=f"""
             learning : integer (shared, constant)
-            w_total : 1 (shared, constant)
+            w_total : 1 (constant)
             w_sum : 1
             changed : 1
             renormalise : 1

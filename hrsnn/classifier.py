@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import networkx as nx
@@ -184,10 +185,7 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         X, y = self._validated(X, y, reset=True)
         self._start(X.shape[1])
         decisive = {name: value for name, value in self.get_params(deep=False).items() if name not in MUTABLE}
-        layer = self.layer_
-        models = [(model.code(), model.values()) for model in (layer.neuron, layer.synapse)]
-        others = [type(layer.encoder).__name__, layer.encoder.values(), backends.resolve(self.backend)]
-        key = checkpoint.fingerprint([decisive, models, others], X)
+        key = checkpoint.fingerprint([decisive, *self.layer_.models(), backends.resolve(self.backend)], X)
         stopped = checkpoint.resume(self.checkpoint, key)
         if stopped is not None:
             self.state_ = stopped[0]
@@ -208,18 +206,14 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         X, y = self._validated(X, y, reset=first)
         if first:
             self._start(X.shape[1])
-        encoded = self.layer_.encoder.encode(X)
-        for start in tqdm(range(0, len(X), self.batch_size), "training", unit="batch", disable=None):
-            self.state_, _ = self.layer_.presenter.learn(encoded[start : start + self.batch_size], self.state_)
+        self._show(X, self.layer_.presenter.learn, "training")
         self._assign(X, y)
         return self
 
     def _train(self, X: np.ndarray, done: int, key: str) -> None:
         n, total = len(X), len(X) * self.n_epochs
         schedule = self.pruning
-        edges = (
-            [] if schedule is None else [round(k * total / schedule.n_batches) for k in range(schedule.n_batches + 1)]
-        )
+        edges = [] if schedule is None else schedule.edges(total)
         eta = self.layer_.presenter.values.get("input_to_exc.eta")
         with tqdm(total=total, initial=done, desc="training", unit="sample", disable=None) as bar:
             while done < total:
@@ -237,13 +231,20 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
                     checkpoint.write(self.checkpoint, self.state_, {"key": key, "done": done})
 
     def _finish(self, X: np.ndarray, y: np.ndarray | None) -> None:
-        """Remove the pruned synapses for good, and name the neurons."""
+        """Remove the pruned synapses for good, let the thresholds adapt to what is left, and name the neurons."""
         if self.pruning is not None:
             weights, mask = self.pruning.final(self.state_["input_to_exc.w"])
             i, j = (index[mask] for index in self.layer_.network.indices())
             self._set_weights(weights[mask])
             self.layer_.connect((i, j))
+            n = round(self.pruning.n_settle * len(X) * self.n_epochs / self.pruning.n_batches) * self.homeostasis
+            order = np.random.default_rng([self.seed, 6]).permutation(max(n, len(X)))[:n] % len(X)
+            self._show(X[order], self.layer_.presenter.settle, "settling")
         self._assign(X, y)
+
+    def _show(self, X: np.ndarray, present: Callable[..., tuple[dict, np.ndarray]], what: str) -> None:
+        for start in tqdm(range(0, len(X), self.batch_size), what, unit="batch", disable=None):
+            self.state_, _ = present(self.layer_.encoder.encode(X[start : start + self.batch_size]), self.state_)
 
     def _assign(self, X: np.ndarray, y: np.ndarray | None) -> None:
         if y is None:
@@ -349,8 +350,7 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         self.layer_ = Competition(n_features, **settings)
         if connections is None and self.pruning is not None and self.pruning.regime == "before":
             shape = (self.layer_.n_inputs, self.n_neurons)
-            i, j = np.nonzero(self.pruning.random_mask(shape, None, np.random.default_rng([self.seed, 3])))
-            connections = i, j
+            connections = np.nonzero(self.pruning.random_mask(shape, None, np.random.default_rng([self.seed, 3])))
         self.layer_.connect(connections)
         self.state_ = {"input_to_exc.w": self.layer_.initial_weights(connections)}
 

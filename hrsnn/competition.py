@@ -97,10 +97,15 @@ class Competition:
             self._neuron_values["theta_plus"] = 0 * self._neuron_values["theta_plus"]
         self._synapse_values = self.synapse.draw(self.n_inputs * n_neurons, rng)
         self._values = {
-            "exc.w_total": W_TOTAL_PER_INPUT * self.n_inputs if w_total is None else w_total,
+            "exc.w_total": np.full(n_neurons, W_TOTAL_PER_INPUT * self.n_inputs if w_total is None else float(w_total)),
             "control.min_spikes": min_spikes,
             "control.g_inh" if self.inhibitory is None else "inh_to_exc.g_inh": g_inh,
         }
+
+    def models(self) -> list[Any]:
+        """Return what tells the models in use from others, to compare trainings."""
+        models = [(model.code(), model.values()) for model in (self.neuron, self.synapse)]
+        return [models, type(self.encoder).__name__, self.encoder.values()]
 
     def connect(self, connections: tuple[np.ndarray, np.ndarray] | None = None) -> None:
         """Compile the network with all synapses, or with those at ``connections`` (input and neuron of each)."""

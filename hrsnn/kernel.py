@@ -77,7 +77,7 @@ static int _normalise_weights(int learning)
         if (!(_array_{prefix}exc_renormalise[j] > 0.5)) continue;
         double total = 0;
         for (int i = 0; i < n_pre; i++) total += W[size_t(i) * n_post + j];
-        const double scale = total > 0 ? _array_{prefix}exc_w_total[0] / total : 1.0;
+        const double scale = total > 0 ? _array_{prefix}exc_w_total[j] / total : 1.0;
         for (int i = 0; i < n_pre; i++) W[size_t(i) * n_post + j] *= scale;
         n_changed++;
     }}

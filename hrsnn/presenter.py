@@ -11,6 +11,7 @@ from hrsnn.build import PresentationNetwork
 from hrsnn.coupling import CoupledNetwork
 from hrsnn.engine import Engine, engine
 from hrsnn.functions import NEVER
+from hrsnn.spec import Model, SynapseModel
 
 __all__ = ["Presenter", "Response"]
 
@@ -138,6 +139,31 @@ class Presenter:
         blocks = _each(samples)
         inputs = {**self._inputs(samples, learning=1), **self.initial(), **state}
         inputs |= {f"input_to_exc.{name}": value for name, value in values.items()}
+        return self._learn(inputs, blocks)
+
+    def settle(self, samples: Samples, state: Mapping[str, np.ndarray]) -> tuple[dict, np.ndarray]:
+        """Show samples with homeostasis on and the weights fixed, so that thresholds adapt to them.
+
+        Parameters
+        ----------
+        samples, state
+            As in ``learn``.
+
+        Returns
+        -------
+        state, counts
+            As from ``learn``; the weights are those given.
+        """
+        inputs = {**self._inputs(samples, learning=1), **self.initial(), **state}
+        for part in self.network.parts:
+            totals = part.matrix(np.asarray(state[f"{part.prefix}input_to_exc.w"])).sum(axis=0)
+            inputs[f"{part.prefix}exc.w_total"] = totals  # what the weights have: normalisation leaves them
+        new, counts = self._learn(inputs | self._frozen(self._synapses()), _each(samples))
+        return {**new, **{f"{name}.w": state[f"{name}.w"] for name in self._synapses()}}, counts
+
+    def _learn(
+        self, inputs: Mapping[str, np.ndarray], blocks: Sequence[np.ndarray]
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
         result = self.engine.run(inputs, (*self.carried, *self.recorded))
         counts = self._response(result, blocks, [part.min_spikes for part in self.network.parts]).counts
         new = {name: result[name] for name in self.carried}
@@ -172,15 +198,11 @@ class Presenter:
         Response
             The neurons of several ensembles stand one after another.
         """
-        models = [(coupling.name, coupling.synapse) for coupling in self.network.couplings]
-        kept = [f"{coupling.name}.w" for coupling in self.network.couplings]
-        for part in self.network.parts:
-            models += [(f"{part.prefix}exc", part.neuron), (f"{part.prefix}input_to_exc", part.synapse)]
-            kept += [f"{part.prefix}{name}" for name in ("input_to_exc.w", *(f"exc.{k}" for k in part.neuron.start))]
+        neurons = {f"{part.prefix}exc": part.neuron for part in self.network.parts}
+        kept = [f"{group}.{name}" for group, neuron in neurons.items() for name in neuron.start]
+        kept += [f"{name}.w" for name in self._synapses()]
         frozen = {**self.initial(), **{name: state[name] for name in kept if name in state}}
-        for group, model in models:
-            for name, value in model.frozen.items():
-                frozen[f"{group}.{name}"] = np.full_like(self.values[f"{group}.{name}"], float(value), dtype=float)
+        frozen |= self._frozen({**neurons, **self._synapses()})
         least = {part.prefix: part.min_spikes if min_spikes is None else min_spikes for part in self.network.parts}
         frozen |= {f"{prefix}control.min_spikes": np.asarray(value) for prefix, value in least.items()}
         arrays, size = _each(samples), self.network.batch_size
@@ -190,6 +212,16 @@ class Presenter:
         results = self.engine.run_many(states, self.recorded, n_jobs)
         pairs = zip(results, blocks, strict=True)
         return Response.join(self._response(result, block, list(least.values())) for result, block in pairs)
+
+    def _synapses(self) -> dict[str, SynapseModel]:
+        """Return the plastic projections and their models."""
+        inputs = {f"{part.prefix}input_to_exc": part.synapse for part in self.network.parts}
+        return inputs | {coupling.name: coupling.synapse for coupling in self.network.couplings}
+
+    def _frozen(self, models: Mapping[str, Model]) -> dict[str, np.ndarray]:
+        """Return the parameters that stop models from changing."""
+        still = {f"{group}.{name}": value for group, model in models.items() for name, value in model.frozen.items()}
+        return {name: np.full_like(self.values[name], float(value), dtype=float) for name, value in still.items()}
 
     def _inputs(self, samples: Samples, learning: int) -> dict[str, Any]:
         own: dict[str, Any] = {}

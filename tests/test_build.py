@@ -51,7 +51,10 @@ def presenter(backend, latency=False, w_total=12.0, **form):
     )  # fmt: skip
     values = {f"exc.{key}": value for key, value in neuron.parameters.items()}
     values |= {f"input_to_exc.{key}": value for key, value in synapse.parameters.items()}
-    values |= {"exc.w_total": w_total, "inh_to_exc.g_inh" if "inhibitory" in form else "control.g_inh": 17.0}
+    values |= {
+        "exc.w_total": np.full(N, w_total),
+        "inh_to_exc.g_inh" if "inhibitory" in form else "control.g_inh": 17.0,
+    }
     return Presenter(network, values, SEED, backend)
 
 

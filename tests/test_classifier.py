@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -158,6 +159,21 @@ def test_pruned_network_is_sparse_shared_and_survives_files(fitted, data, tmp_pa
     loaded = STDPClassifier.load(tmp_path / "pruned.h5")
     assert loaded.connectivity_ == pruned.connectivity_
     assert_array_equal(loaded.transform(X_test[:20]), pruned.transform(X_test[:20]))
+
+
+@cpp
+def test_thresholds_settle_on_pruned_weights(fitted, data):
+    X = data[0][:200]
+    schedule = STDPPruning(threshold=0.15, levels=2, n_batches=4, warm_up=1, n_settle=0)
+    pruned = clone(fitted).set_params(pruning=schedule).fit(X)
+    settled = clone(fitted).set_params(pruning=replace(schedule, n_settle=2)).fit(X)
+    assert_array_equal(settled.weights_, pruned.weights_)  # exactly: shared values stay shared
+    # Thresholds gained a whole number of increments from the spikes of 100 samples, less a slow decay.
+    gained = (settled.theta_ - pruned.theta_) / float(NEURON.parameters["theta_plus"])
+    assert gained.min() > 5
+    assert (np.ceil(gained) - gained < 0.3).all()
+    flat = clone(fitted).set_params(pruning=replace(schedule, n_settle=2), homeostasis=False).fit(X)
+    assert_allclose(flat.theta_, 20e-3, rtol=1e-2)
 
 
 @cpp

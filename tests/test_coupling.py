@@ -78,7 +78,7 @@ def presenter(backend, dense):
         )  # fmt: skip
         values |= {f"{name}_exc.{key}": value for key, value in neuron.parameters.items()}
         values |= {f"{name}_input_to_exc.{key}": value for key, value in synapse.parameters.items()}
-        values |= {f"{name}_exc.w_total": total, f"{name}_control.g_inh": 17.0, f"{name}_input.seed_": seed}
+        values |= {f"{name}_exc.w_total": np.full(n, total), f"{name}_control.g_inh": 17.0, f"{name}_input.seed_": seed}
     cross = CrossModalSTDP(eta=CROSS["eta"], offset=CROSS["offset"], tau=CROSS["tau"] * ms, gain=CROSS["gain"])
     pairs = [Coupling("ab"[i], "ab"[j], cross, np.nonzero(mask)) for (i, j), mask in masks().items()]
     for pair in pairs:

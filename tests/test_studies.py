@@ -137,6 +137,14 @@ def test_sweeps_train_the_same_networks(mnist_run, tmp_path):
     assert size.metrics["accuracy_baseline_20"] == mnist_run.metrics["accuracy_baseline"]
     assert size.metrics["accuracy_compressed_20"] == mnist_run.metrics["accuracy_quantised"]
     assert threshold.metrics["accuracy_best"] == mnist_run.metrics["accuracy_quantised"]
+    spikes = study(tmp_path, "stdp_spikes", *SMALL, *PRUNED, "seeds=0")
+    rows = {f"{row['network']} {row['firing']}": row for row in table(spikes, "networks")}
+    assert float(rows["full usual"]["accuracy"]) == mnist_run.metrics["accuracy_baseline"]
+    assert float(rows["compressed usual"]["accuracy"]) == mnist_run.metrics["accuracy_quantised"]
+    for network in ("full", "compressed"):
+        usual, sparing = (float(rows[f"{network} {firing}"]["spikes_per_image"]) for firing in ("usual", "sparing"))
+        assert sparing < 0.8 * usual
+    assert figures(spikes) == {"accuracy_against_spikes"}
     assert figures(threshold) == {"connectivity_against_threshold", "accuracy_against_connectivity"}
     assert figures(size) == {"accuracy_against_size"}
 

@@ -39,6 +39,8 @@ class STDPPruning:
     connectivity : float, optional
         Fraction of synapses left, in (0, 1]. Needed by "before". With "after" it replaces the threshold: the largest
         weights stay. Not used by "while", where the threshold decides.
+    n_settle : int
+        Batches shown after the last pruning to settle the thresholds; 0 as in the source, which loses accuracy.
 
     Raises
     ------
@@ -61,6 +63,7 @@ class STDPPruning:
     warm_up: int = 3
     regime: str = "while"
     connectivity: float | None = None
+    n_settle: int = 1
 
     def __post_init__(self) -> None:
         check_threshold(self.threshold)
@@ -68,6 +71,8 @@ class STDPPruning:
             check_levels(self.levels)
         if self.n_batches < 1:
             raise ValueError(f"n_batches must be at least 1, got {self.n_batches!r}.")
+        if not self.n_settle >= 0:
+            raise ValueError(f"n_settle must not be negative, got {self.n_settle!r}.")
         if not 0 <= self.warm_up <= self.n_batches:
             raise ValueError(f"warm_up must be in [0, n_batches={self.n_batches}], got {self.warm_up!r}.")
         if self.regime not in REGIMES:
@@ -81,6 +86,16 @@ class STDPPruning:
                 f"regime 'while' finds its connectivity from the threshold, got connectivity={self.connectivity!r}. "
                 "Leave it out, or use regime 'before' or 'after'."
             )
+
+    def edges(self, n_samples: int) -> list[int]:
+        """Return the first sample of each batch, and the end: ``n_batches + 1`` numbers.
+
+        Parameters
+        ----------
+        n_samples : int
+            Samples of the whole training.
+        """
+        return [round(k * n_samples / self.n_batches) for k in range(self.n_batches + 1)]
 
     def is_due(self, n_trained: int) -> bool:
         """Whether `apply` belongs between two batches.
