@@ -159,8 +159,8 @@ def figures(search: optimize.Search, y_label: str = "objective") -> dict[str, Fi
     laws = optimize.laws_before_and_after(search)
     if laws:
         made["laws"], grid = _grid(len(laws))
-        for axes, (name, pair) in zip(grid, laws.items(), strict=True):
-            law_before_and_after(axes, *pair, name)
+        for axes, (name, (before, after)) in zip(grid, laws.items(), strict=True):
+            law_before_and_after(axes, before, after, name)
     made["length_scales"], axes = plots.figure(height=1.2 + 0.28 * len(optimize.length_scales(search)))
     length_scales(axes, search)
     names = [c.name for c in search.space.coordinates]

@@ -40,6 +40,7 @@ def importance(
     n_trees=100,
     n_background=64,
     n_folds=5,
+    membrane=False,
     backend="auto",
     seed=0,
 ):
@@ -48,8 +49,9 @@ def importance(
     Chakraborty & Mukhopadhyay, figure 4: heterogeneity of tau_m matters most for memory capacity, that of the STDP
     parameters for the spike count. Features are the coefficients of variation of six gamma laws, spread over the
     interval by a Latin hypercube; their means stay the same. Each point is measured on n_draws networks, the same
-    for all points. A random forest is fitted to the points; SAGE values, all 64 subsets, are taken on points it has
-    not seen, fold by fold, as a share of the squared error that is left where nothing is known.
+    for all points; membrane tells whether readouts see membrane potentials too. A random forest is fitted to the
+    points; SAGE values, all 64 subsets, are taken on points it has not seen, fold by fold, as a share of the
+    squared error that is left where nothing is known.
 
     sage_Y_X is the value of X for target Y: the share of the squared error that knowing X removes, interactions
     divided evenly; r2_Y, their sum, is what all together remove. Where it is near zero or below, they mean nothing.
@@ -57,7 +59,7 @@ def importance(
     low, high = variation
     if not 0 < low < high:
         raise ValueError(f"variation must be 0 < low < high, got {variation!r}.")
-    setting = _search.Setting(n_neurons=n_neurons, n_learn=n_learn, backend=backend)
+    setting = _search.Setting(n_neurons=n_neurons, n_learn=n_learn, membrane=membrane, backend=backend)
     space = optimize.Space({name: (low, high) for name in MEANS})
     X = space.from_unit(space.latin_hypercube(n_points, np.random.default_rng(seed)))
     rows = []

@@ -33,6 +33,7 @@ def search(
     n_test=3,
     n_neurons=100,
     n_workers=1,
+    membrane=False,
     backend="auto",
     seed=0,
 ):
@@ -40,7 +41,8 @@ def search(
 
     Chakraborty & Mukhopadhyay, figure 9 and section V: of C, S and C / S as what the search maximises or minimises,
     C / S gives the best accuracy with the fewest spikes. objectives: capacity, spikes, efficiency, lorenz (error of
-    forecasts ten steps ahead), digits (share of images misread, shown row by row).
+    forecasts ten steps ahead), digits (share of images misread, shown row by row). membrane: whether readouts see
+    membrane potentials besides filtered spikes; with them a silent network has memory, and C / S no bound.
 
     Each search starts from published laws, evaluates n_calls points on the networks of n_draws seeds, and can be
     resumed. Then every best point, the published laws ("first") and these without dispersion ("homogeneous") are
@@ -50,7 +52,7 @@ def search(
     for what, names, right in (("objectives", objectives, MEASURES), ("tasks", tasks, _search.TASKS)):
         if unknown := [name for name in names if name not in right]:
             raise ValueError(f"{what} must be of {', '.join(right)}, got {unknown[0]!r}.")
-    setting = _search.Setting(n_neurons=n_neurons, backend=backend)
+    setting = _search.Setting(n_neurons=n_neurons, membrane=membrane, backend=backend)
     candidates: dict[str, Any] = {"first": _search.FIRST, "homogeneous": _search.without_dispersion(_search.FIRST)}
     for name in run.progress(objectives, label="searches"):
         found = optimize.minimize(

@@ -15,7 +15,7 @@ from hrsnn.studies import _search
 from hrsnn.studies._law_functions import FUNCTIONS
 from hrsnn.study import study
 
-METHODS = ("Wasserstein", "parameters", "random")
+METHODS = ("Wasserstein", "Euclidean", "parameters", "random")
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ def search_baselines(
     acquisition="EI",
     n_neurons=100,
     n_draws=2,
+    membrane=False,
     backend="auto",
 ):
     """Compare the Wasserstein search with random search and with ordinary Bayesian optimisation of the parameters.
@@ -45,11 +46,12 @@ def search_baselines(
     Chakraborty & Mukhopadhyay, section III-C, claim that a kernel on laws makes the search scale; they show no
     comparison. Functions of laws in closed form have a known lowest value: what is reported is the distance to it.
     reservoirs: memory capacity (negative) and ten-step Lorenz error of small networks, mean of n_draws networks, the
-    same for all points and searches; lower is better.
+    same for all points and searches; lower is better. membrane: whether readouts see membrane potentials too.
 
     All searches have n_calls evaluations; the Bayesian ones start from the same n_initial points for a seed.
     "parameters" is scikit-optimize's Optimizer as it is, on the parameters of the laws, each on its scale;
-    acquisition is its own default "gp_hedge", or "EI" as in the Wasserstein search.
+    acquisition is its own default "gp_hedge", or "EI" as in the Wasserstein search. "Euclidean" is the Wasserstein
+    search with nothing changed but the kernel, which sees those parameters: what the metric itself does.
 
     best_X_Y is the median over seeds of the best value of method Y on problem X; wins_X_Y the number of seeds in
     which the Wasserstein search ends lower than Y.
@@ -59,7 +61,7 @@ def search_baselines(
         if name not in FUNCTIONS:
             raise ValueError(f"functions must be of {', '.join(FUNCTIONS)}, got {name!r}.")
         problems[name] = Problem(*FUNCTIONS[name])
-    setting = _search.Setting(n_neurons=n_neurons, backend=backend)
+    setting = _search.Setting(n_neurons=n_neurons, membrane=membrane, backend=backend)
     for name in reservoirs:
         problems[f"reservoir {name}"] = Problem(_search.SPACE, _search.mean_of_draws(name, setting, n_draws), None)
     jobs = [(name, method, seed) for name in problems for seed in seeds for method in METHODS]
@@ -94,7 +96,10 @@ def _values(problem: Problem, method: str, seed: int, n_calls: int, n_initial: i
             problem.function, problem.space, n_calls, seed=seed, n_initial=n_initial, acquisition=acquisition
         )
     else:
-        search = optimize.minimize(problem.function, problem.space, n_calls, seed=seed, n_initial=n_initial)
+        metric = {"Wasserstein": "auto", "Euclidean": "parameters"}[method]
+        search = optimize.minimize(
+            problem.function, problem.space, n_calls, seed=seed, n_initial=n_initial, metric=metric
+        )
     return np.array([e.value for e in search.evaluations])
 
 
@@ -109,7 +114,7 @@ def _row(name: str, runs: dict[str, np.ndarray]) -> dict[str, Any]:
 
 
 def _figure(problems: dict[str, Problem], runs: dict[tuple[str, str], np.ndarray]) -> Any:
-    n_cols = min(4, len(problems))
+    n_cols = min(3, len(problems))
     figure, grid = plots.figure(-(-len(problems) // n_cols), n_cols, width=3.6, height=2.8)
     spare = list(np.atleast_1d(grid).flat)
     for axes, (name, problem) in zip(spare, problems.items(), strict=False):

@@ -1,40 +1,32 @@
-"""Search parameter distributions: Bayesian optimisation with a Wasserstein kernel, on one machine or many."""
+"""Search parameter distributions: Bayesian optimisation with a Wasserstein kernel, on one machine or many.
 
-from hrsnn.optimize.baselines import parameter_search, random_search
-from hrsnn.optimize.distance import quantile_embedding, wasserstein
-from hrsnn.optimize.importance import sage, sampled_sage
-from hrsnn.optimize.kernel import IndefiniteKernelWarning, WassersteinMatern
-from hrsnn.optimize.reports import (
-    convergence,
-    laws_before_and_after,
-    length_scales,
-    partial_dependence,
-    paste,
-    write_csv,
-)
-from hrsnn.optimize.run import minimize, resume
-from hrsnn.optimize.search import Evaluation, Search
-from hrsnn.optimize.space import Integer, Space
+The names load on first use: a worker process imports what its evaluations need, not the search.
+"""
 
-__all__ = [
-    "Evaluation",
-    "IndefiniteKernelWarning",
-    "Integer",
-    "Search",
-    "Space",
-    "WassersteinMatern",
-    "convergence",
-    "laws_before_and_after",
-    "length_scales",
-    "minimize",
-    "parameter_search",
-    "partial_dependence",
-    "paste",
-    "quantile_embedding",
-    "random_search",
-    "resume",
-    "sage",
-    "sampled_sage",
-    "wasserstein",
-    "write_csv",
-]
+from importlib import import_module
+from typing import Any
+
+# Public names and the modules that define them.
+_HOME = {
+    **dict.fromkeys(["parameter_search", "random_search"], "baselines"),
+    **dict.fromkeys(["quantile_embedding", "wasserstein"], "distance"),
+    **dict.fromkeys(["sage", "sampled_sage"], "importance"),
+    **dict.fromkeys(["IndefiniteKernelWarning", "WassersteinMatern"], "kernel"),
+    **dict.fromkeys(["convergence", "laws_before_and_after", "length_scales"], "reports"),
+    **dict.fromkeys(["partial_dependence", "paste", "write_csv"], "reports"),
+    **dict.fromkeys(["minimize", "resume"], "run"),
+    **dict.fromkeys(["Evaluation", "Search"], "search"),
+    **dict.fromkeys(["Integer", "Space"], "space"),
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}. Its public names are: {', '.join(__all__)}.")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

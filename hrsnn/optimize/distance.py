@@ -16,8 +16,8 @@ from hrsnn.optimize.space import Interval, Space
 N_NODES = 64  # Gauss-Legendre nodes on (0, 1); relative error of W_2 between gamma laws about 1e-4
 N_SAMPLES = 32  # draws a law in the sliced and Sinkhorn modes
 N_DIRECTIONS = 128
-METRICS = ("quantile", "log_quantile", "sliced", "sinkhorn")
-PRODUCT_METRICS = METRICS[:2]  # one distance a variable
+PRODUCT_METRICS = ("quantile", "log_quantile")  # W_2 of each variable
+METRICS = (*PRODUCT_METRICS, "sliced", "sinkhorn", "parameters")
 
 
 @lru_cache(maxsize=4)
@@ -102,13 +102,14 @@ def squared_distances(space: Space, metric: str, a: np.ndarray, b: np.ndarray) -
     ----------
     space : Space
         What the coordinates mean.
-    metric : {"quantile", "log_quantile", "sliced", "sinkhorn"}
+    metric : {"quantile", "log_quantile", "sliced", "sinkhorn", "parameters"}
         "quantile" gives W_2^2 of each variable, that of a law of two searched arguments or more in two parts, the
         squared difference of the means and W_2^2 of the centred laws. Their sum, in the units of the variables, is
         W_2^2 of the product law, and any weighted sum is the square of a Hilbertian distance. "log_quantile" does
         so for the logarithms of the variables whose mean is searched on a log scale. "sliced" and "sinkhorn"
         compare the joint laws, by the mean W_2^2 of their projections on fixed directions, or by the Sinkhorn
-        divergence.
+        divergence. "parameters" does not see laws: it is the squared difference of each searched number, on its
+        scale, for comparison.
     a, b : array of shape (n_a, n_coordinates), (n_b, n_coordinates)
         Points as rows of the unit cube.
 
@@ -148,6 +149,9 @@ def _features(space: Space, metric: str, rows: bytes) -> list[np.ndarray]:
     """Return arrays of shape (n, width) whose Euclidean distances are wanted; samples (n, draws, k) for Sinkhorn."""
     vectors = space.from_unit(np.frombuffer(rows).reshape(-1, len(space.coordinates)))
     n, k = len(vectors), len(space.variables)
+    if metric == "parameters":
+        columns = zip(space.coordinates, vectors.T[:, :, None], space.to_unit(vectors).T[:, :, None], strict=True)
+        return [_one_hot(x, space.variables[c.variable]) if c.argument == "choice" else u for c, x, u in columns]
     if metric in PRODUCT_METRICS:
         u, weights = quantile_nodes()
         values = _quantiles(space, vectors, np.tile(u, (k, 1)), logs=metric == "log_quantile")
@@ -172,6 +176,8 @@ def _splits(space: Space) -> list[bool]:
 
 def group_names(space: Space, metric: str) -> list[str]:
     """Return the names of the parts of the distance, each of which has a length in the kernel: "tau_m mean"."""
+    if metric == "parameters":
+        return [c.name for c in space.coordinates]
     if metric not in PRODUCT_METRICS:
         return ["joint"]
     pairs = zip(space.variables, _splits(space), strict=True)
@@ -196,7 +202,7 @@ def _quantiles(space: Space, vectors: np.ndarray, probabilities: np.ndarray, log
     values = []
     for (name, variable), u in zip(space.variables.items(), probabilities, strict=True):
         if isinstance(variable, list):
-            hot = np.equal(columns[name, "choice"], np.arange(len(variable))) / np.sqrt(2)
+            hot = _one_hot(columns[name, "choice"], variable)
             values.append(np.repeat(hot[:, :, None], len(u), axis=2))
             continue
         fixed = {a: float(np.asarray(x)) for a, x in variable.arguments.items() if a not in variable.intervals}
@@ -204,6 +210,11 @@ def _quantiles(space: Space, vectors: np.ndarray, probabilities: np.ndarray, log
         logarithmic = on_log_scale(variable) and (logs or isinstance(variable, Interval))
         values.append((np.log(value) if logarithmic else value)[:, None, :])
     return values
+
+
+def _one_hot(index: np.ndarray, choices: Any) -> np.ndarray:
+    """Return rows of distance 1 from each other for different choices; index has one column."""
+    return np.equal(index, np.arange(len(choices))) / np.sqrt(2)
 
 
 def on_log_scale(law: Law) -> bool:

@@ -46,8 +46,9 @@ class WassersteinMatern(StationaryKernelMixin, NormalizedKernelMixin, Kernel):
         Range of the fit.
     nu : {0.5, 1.5, 2.5}
         Smoothness.
-    metric : {"quantile", "log_quantile", "sliced", "sinkhorn"}
-        Kind of distance. The last two have one length.
+    metric : {"quantile", "log_quantile", "sliced", "sinkhorn", "parameters"}
+        Kind of distance. "sliced" and "sinkhorn" have one length. "parameters" does not see laws: it compares the
+        searched numbers, as ordinary Bayesian optimisation does, one length each.
 
     References
     ----------

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
+from hrsnn.optimize.evaluate import evaluate
 from hrsnn.optimize.search import Evaluation, Search
 from hrsnn.optimize.space import Space
 from hrsnn.optimize.storage import FILE, Storage
@@ -108,8 +107,7 @@ def minimize(
             store.settings = {"described": described, "arguments": arguments}
         workers = None
         if n_workers not in (None, 1) or scheduler is not None or timeout is not None:
-            module = getattr(objective, "__module__", None) or "__main__"
-            workers = Workers(n_workers, scheduler, timeout, preload=[] if module == "__main__" else [module])
+            workers = Workers(n_workers, scheduler, timeout, preload=_modules(objective, search.space))
             stack.callback(workers.close)
         done = len(search.evaluations)
         bar = stack.enter_context(tqdm(total=n_calls, initial=done, unit="point", disable=None))
@@ -197,24 +195,11 @@ def _evaluation(number: int, vector: Any, value: float, variance: float, message
     return Evaluation(number, tuple(float(x) for x in vector), value, variance, message, seconds)
 
 
-def evaluate(
-    objective: Callable[..., float], point: Mapping[str, Any], n_draws: int | None, seed: int
-) -> tuple[float, float, str, float]:
-    """Return value, variance of the value, message and seconds; an objective that fails gives NaN and a message."""
-    start = time.perf_counter()
-    try:
-        if n_draws is None:
-            values = [float(objective(**point))]
-        else:
-            values = [float(objective(**point, seed=seed + draw)) for draw in range(n_draws)]
-        value = float(np.mean(values))
-        variance = float(np.var(values, ddof=1) / len(values)) if len(values) > 1 else 0.0
-        message = "" if math.isfinite(value) else f"the objective returned {value}"
-    except (Exception, SystemExit) as error:  # whatever the objective raises is recorded
-        value, variance, message = math.nan, 0.0, f"{type(error).__name__}: {error}"
-    if message:
-        value, variance = math.nan, 0.0
-    return value, variance, message, time.perf_counter() - start
+def _modules(objective: Callable[..., float], space: Space) -> list[str]:
+    """Return the modules that a worker needs for the objective and the points."""
+    point = space.decode(space.from_unit([[0.5] * len(space.coordinates)])[0])
+    found = {getattr(item, "__module__", None) for item in (evaluate, objective, *map(type, point.values()))}
+    return sorted(module for module in found if module not in (None, "__main__", "builtins"))
 
 
 def _text(point: Mapping[str, Any]) -> str:

@@ -89,9 +89,9 @@ class Search:
         Number of points before the process is used.
     first : sequence of dict
         Points to try first, for instance the published values; they count as initial points.
-    metric : {"auto", "quantile", "log_quantile", "sliced", "sinkhorn"}
-        Distance of the kernel. "auto" takes at each point "quantile" or "log_quantile", whichever gives the
-        values told so far the greater likelihood.
+    metric : {"auto", "quantile", "log_quantile", "sliced", "sinkhorn", "parameters"}
+        Distance of the kernel. "auto" takes at each point "quantile" or "log_quantile", whichever gives the values
+        told so far the greater posterior. "parameters" does not see laws and is there for comparison.
     nu : {0.5, 1.5, 2.5}
         Smoothness of the kernel.
     batch : {"believer", "liar"}
@@ -259,7 +259,8 @@ class Search:
         metrics = PRODUCT_METRICS if self.metric == "auto" else (self.metric,)
         processes = []
         for metric in metrics:
-            lengths = np.ones(len(group_names(self.space, metric))) if metric in PRODUCT_METRICS else 1.0
+            names = group_names(self.space, metric)
+            lengths = 1.0 if names == ["joint"] else np.ones(len(names))
             matern = WassersteinMatern(self.space, lengths, nu=self.nu, metric=metric)
             alpha = np.array([e.variance for e in told]) * warp.slope(values) ** 2 + 1e-10
             optimizer = posterior_optimizer(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack
 from multiprocessing import forkserver
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -47,7 +49,9 @@ class Workers:
         self, n_workers: int | None, scheduler: str | None, timeout: float | None, preload: Sequence[str] = ()
     ):
         if scheduler is None:
-            _start_fork_server(["distributed", __name__, *preload])  # imports while this process does
+            _start_fork_server(
+                ["distributed", __name__, "hrsnn.optimize.evaluate", *preload]
+            )  # imports while this process does
         try:
             import dask
             from distributed import Client, LocalCluster
@@ -151,6 +155,13 @@ def _watched(timeout: float | None, function: Callable[..., Any], *arguments: An
 
 def _warm_up() -> None:
     """Do nothing: unpickling this function imports the package, so that no time limit counts the import."""
+
+
+def _of_main_script() -> list[str]:
+    """Return the modules that the main script has imported, since multiprocessing runs it again in each worker."""
+    items = vars(sys.modules["__main__"]).values()
+    names = {item.__name__ if isinstance(item, ModuleType) else getattr(item, "__module__", None) for item in items}
+    return sorted(name for name in names if name in sys.modules and not name.startswith("_"))
 
 
 def _start_fork_server(preload: list[str]) -> None:

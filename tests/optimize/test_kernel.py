@@ -94,6 +94,15 @@ def test_parts_are_in_units_of_their_typical_size():
     assert_allclose(squared_distances(SPACE, "quantile", rows, rows).mean(axis=(1, 2)), 1)
 
 
+def test_parameters_are_compared_as_numbers():
+    parts = squared_distances(SPACE, "parameters", ROWS, ROWS) * typical(SPACE, "parameters")[:, None, None]
+    assert group_names(SPACE, "parameters") == [c.name for c in SPACE.coordinates]
+    rows = SPACE.to_unit(SPACE.from_unit(ROWS))
+    for k, c in enumerate(SPACE.coordinates):
+        gaps = (rows[:, k, None] - rows[:, k]) ** 2
+        assert_allclose(parts[k], gaps > 0 if c.argument == "choice" else gaps, atol=1e-12)
+
+
 def test_law_with_one_interval_is_not_split():
     space = Space({"x": Gamma(mean=(5 * ms, 100 * ms), shape=3)})
     assert group_names(space, "quantile") == ["x"]
@@ -135,7 +144,7 @@ def test_sinkhorn_divergence_approaches_w2():
 
 
 @pytest.mark.parametrize("nu", [0.5, 1.5, 2.5])
-@pytest.mark.parametrize("metric", ["quantile", "log_quantile", "sliced"])
+@pytest.mark.parametrize("metric", ["quantile", "log_quantile", "sliced", "parameters"])
 @pytest.mark.parametrize("length", [0.2, 1.0, 10.0])
 def test_gram_matrices_are_positive_semidefinite(nu, metric, length):
     """Oracle O2, first half: the quantile embedding is Hilbertian, and so is the sliced distance."""
@@ -185,7 +194,9 @@ def test_kernel_of_plain_numbers_is_the_euclidean_matern(nu):
 
 
 @pytest.mark.parametrize("nu", [0.5, 1.5, 2.5])
-@pytest.mark.parametrize(("metric", "n_lengths"), [("quantile", 9), ("log_quantile", 9), ("sliced", 0)])
+@pytest.mark.parametrize(
+    ("metric", "n_lengths"), [("quantile", 9), ("log_quantile", 9), ("sliced", 0), ("parameters", 9)]
+)
 def test_gradients_agree_with_differences(nu, metric, n_lengths):
     kernel = WassersteinMatern(SPACE, np.linspace(0.5, 2, n_lengths) if n_lengths else 0.7, nu=nu, metric=metric)
     _, gradient = kernel(ROWS, eval_gradient=True)
@@ -250,7 +261,7 @@ def test_expected_improvement_is_positive_and_has_its_limit():
     ("arguments", "match"),
     [
         ({"nu": 2}, "nu must be 0.5, 1.5 or 2.5, got 2"),
-        ({"metric": "euclid"}, "metric must be one of quantile, log_quantile, sliced, sinkhorn, got 'euclid'"),
+        ({"metric": "euclid"}, "metric must be one of quantile, .*, sinkhorn, parameters, got 'euclid'"),
         ({"length_scale": [1.0, 2.0]}, "The quantile metric has 9 lengths, got 2"),
     ],
 )
