@@ -80,12 +80,12 @@ def test_missing_modality_tests_one_network_in_three_ways(made_up, tmp_path):
 
 @cpp
 def test_crossmodal_fraction_counts_the_synapses(made_up, tmp_path):
-    settings = ["n_neurons=20", "fractions=0.3", "n_alone=100"]
+    settings = ["n_neurons=40", "fractions=0.5", "n_alone=200", "n_train=300"]
     run = study(tmp_path, "crossmodal_fraction", *settings)
     found = {(row["network"], row["fraction"]): row for row in rows(run)}
-    learned = found["learned", "0.3"]
-    assert int(learned["n_correct"]) + int(learned["n_wrong"]) == 30  # 0.3 of 100 pairs
-    assert found["manual", "0.3"]["n_correct"] != "0"
+    learned = found["learned", "0.5"]
+    assert int(learned["n_correct"]) + int(learned["n_wrong"]) == 200  # half of 400 pairs
+    assert found["manual", "0.5"]["n_correct"] != "0"
     assert found["learned", "0.0"]["accuracy"] == found["manual", "0.0"]["accuracy"]
     assert {path.stem for path in run.folder.glob("figures/*.png")} == {"accuracy_against_fraction", "connections"}
 
