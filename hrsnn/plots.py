@@ -278,6 +278,39 @@ def curves(
     return _legend(axes, lines)
 
 
+def heat_map(
+    axes: Axes,
+    values: ArrayLike,
+    x: ArrayLike,
+    y: ArrayLike,
+    x_label: str,
+    y_label: str,
+    label: str,
+    limits: tuple[float, float] | None = None,
+) -> Axes:
+    """Draw a value over a grid of two settings, as fields of even size.
+
+    Parameters
+    ----------
+    values : array of shape (n_y, n_x)
+        NaN leaves a field white.
+    x, y : array of shape (n_x,), (n_y,)
+        The settings, y upwards; their names and the value's are ``x_label``, ``y_label`` and ``label``.
+    limits : (float, float), optional
+        Values of the darkest and the brightest colour.
+    """
+    grid = np.asarray(values, dtype=float)
+    if grid.shape != (np.size(y), np.size(x)):
+        raise ValueError(f"values must have shape ({np.size(y)}, {np.size(x)}), a row for each y, got {grid.shape}.")
+    low, high = limits or (None, None)
+    drawn = axes.imshow(grid, origin="lower", aspect="auto", cmap=_WEIGHT_MAP, vmin=low, vmax=high)
+    axes.set_xticks(range(np.size(x)), [f"{value:g}" for value in np.asarray(x)])
+    axes.set_yticks(range(np.size(y)), [f"{value:g}" for value in np.asarray(y)])
+    axes.set(xlabel=x_label, ylabel=y_label)
+    _colour_bar(axes, drawn, label)
+    return axes
+
+
 def confusion(axes: Axes, y_true: ArrayLike, y_predicted: ArrayLike, names: Sequence | None = None) -> Axes:
     """Draw which classes are taken for which: true classes downwards, each row sums to 100 %.
 

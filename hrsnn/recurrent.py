@@ -58,8 +58,8 @@ _REWIRE_ONE = "brian::{0}.prepare({1}, {2}, &delay, 1, brian::{0}.sources.data()
 
 
 def capacity(n: int) -> int:
-    """Return the room for ``n`` synapses: 1024, or up to an eighth more, so that few programs serve many networks."""
-    quantum = 1 << max(0, int(n).bit_length() - 4)
+    """Return the room for ``n`` synapses: 1024, or up to a half more, so that few programs serve many networks."""
+    quantum = 1 << max(0, int(n).bit_length() - 2)  # two sizes an octave: seeds differ by some percent
     return max(1024, -(-n // quantum) * quantum)
 
 
@@ -165,6 +165,7 @@ class RecurrentNetwork:
             SOURCE, self.n_features, self.n_neurons, self.own, self.code.program(), self.sizes, self.dt, self.block,
             self.filters, self.smooth, self.membrane, self.squares, self.plastic_inhibition, self.hidden,
         )  # fmt: skip
+        models = (self._declared(), self.synapse, self.static)
         sizes: dict[str, int] = {}
         for (projection, model), size in zip(self.models().items(), self.sizes, strict=True):
             names = ["_synaptic_pre", "_synaptic_post", *Equations(model.equations).names, *model.heterogeneous]
@@ -176,7 +177,7 @@ class RecurrentNetwork:
         return Blueprint(
             build=self.build,
             duration=self.block * self.n_total * self.dt,
-            signature="\n".join([self.neuron.code(), self.synapse.code(), self.static.code(), *map(repr, settings)]),
+            signature="\n".join([*(model.code() for model in models), *map(repr, settings)]),
             sizes={**sizes, **weights},
         )
 
@@ -302,11 +303,17 @@ class RecurrentNetwork:
             inputs.run_regularly("phase += drive", dt=self.dt, when="groups")
         return inputs
 
+    def _declared(self) -> NeuronModel:
+        """Return the neurons' model with a law, whichever, for every parameter that each neuron has for itself.
+
+        The values are state: homogeneous and heterogeneous neurons share the program.
+        """
+        laws = {name: _any_law(self.neuron.parameters[name]) for name in self.own}
+        return type(self.neuron)(**{**self.neuron.parameters, **laws})
+
     def _neurons(self, control: NeuronGroup, schedule: TimedArray, sampling: Clock) -> NeuronGroup:
         filters = range(self.filters)
-        # A law declares a value for each neuron; the values themselves are state.
-        laws = {name: _any_law(self.neuron.parameters[name]) for name in self.own}
-        model = type(self.neuron)(**{**self.neuron.parameters, **laws})
+        model = self._declared()
         neurons = model.build(
             self.n_neurons + 1,
             name="neurons",

@@ -225,9 +225,13 @@ class EchoState(_Linear):
 
     def respond(self, X: Array) -> None:
         """Draw the weights of the inputs, then as every linear readout."""
-        self.inputs = self.gain * self.rng.uniform(-1, 1, (X.shape[1], self.n_units))
-        self.offset = self.bias_scale * self.rng.uniform(-1, 1, self.n_units)
+        self.draw(X.shape[1])
         super().respond(X)
+
+    def draw(self, n_features: int) -> None:
+        """Draw the weights of the inputs and the biases."""
+        self.inputs = self.gain * self.rng.uniform(-1, 1, (n_features, self.n_units))
+        self.offset = self.bias_scale * self.rng.uniform(-1, 1, self.n_units)
 
     def start(self, u: Array) -> Array:
         """Return the state after a series, from zero."""

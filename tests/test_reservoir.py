@@ -161,7 +161,7 @@ def test_capacity_has_room_and_little_waste():
     sizes = np.unique(np.geomspace(1, 1e6, 500).astype(int))
     room = np.array([capacity(n) for n in sizes])
     assert (room >= sizes).all()
-    assert (room <= np.maximum(1024, sizes * 1.126)).all()  # small networks share the program of their neurons
+    assert (room <= np.maximum(1024, sizes * 1.5)).all()  # small networks share the program of their neurons
     assert capacity(0) == capacity(700) == 1024
 
 

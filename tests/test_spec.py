@@ -323,3 +323,7 @@ def test_a_synapse_model_takes_further_pathways_and_parameters():
     Network(source, target, synapses).run(0.5 * ms, namespace={})
     assert_allclose(target.i_i, [0.3, 0.6])
     assert_allclose(synapses.w, [1.1, 1.2])
+
+
+def test_a_law_draws_for_no_synapses():
+    assert STDP(tau_plus=Gamma(mean=20 * ms, shape=3)).draw(0, np.random.default_rng(0))["tau_plus"].shape == (0,)

@@ -1,0 +1,183 @@
+"""What the studies of reservoirs share: the four variants, paired tests over seeds, and lines with their spread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from hrsnn import Gamma, Reservoir, plots, topology
+from hrsnn.distributions import Law
+from hrsnn.reservoir import homogeneous
+from hrsnn.spec import SynapseModel
+from hrsnn.studies._forecast import EchoState
+from hrsnn.studies.lorenz import INHIBITORY, NEURON, SYNAPSE, VARIANTS
+
+__all__ = ["PAIRS", "VARIANTS", "drawn", "echo_states", "headline", "means", "paired_tests", "reservoir"]
+
+#: Which variants the source compares: what the first has that the second has not.
+PAIRS = {
+    "neurons": ("HeNHoS", "HoNHoS"),
+    "synapses": ("HoNHeS", "HoNHoS"),
+    "both": ("HeNHeS", "HoNHoS"),
+    "synapses of HeN": ("HeNHeS", "HeNHoS"),
+}
+Row = Mapping[str, Any]
+
+
+def reservoir(
+    variant: str, n: int, seed: int, w_scale: float, lambda_: float | None = None, **settings: Any
+) -> Reservoir:
+    """Return a reservoir of homogeneous (Ho) or heterogeneous (He) neurons (N) and STDP (S).
+
+    Variants of one size and seed have the same graph, initial weights and mean parameters. A variant without S, as
+    "HeN", does not learn.
+
+    Parameters
+    ----------
+    variant : str
+        HoNHoS, HeNHoS, HoNHeS, HeNHeS, HoN or HeN.
+    n, seed : int
+    w_scale, lambda_ : float
+        Of `hrsnn.topology.distance_dependent`.
+    **settings
+        Of `hrsnn.Reservoir`.
+    """
+    known = (*VARIANTS, "HoN", "HeN")
+    if variant not in known:
+        raise ValueError(f"variant must be one of {', '.join(known)}, got {variant!r}.")
+    neurons = (NEURON, INHIBITORY) if variant.startswith("HeN") else (homogeneous(NEURON), homogeneous(INHIBITORY))
+    synapse = None if len(variant) == 3 else SYNAPSE if variant.endswith("HeS") else narrow(SYNAPSE)
+    graph = topology.distance_dependent(n, lambda_, w_scale, seed=seed)
+    return Reservoir(graph, *neurons, synapse, seed=seed, **settings)
+
+
+def narrow(model: SynapseModel) -> SynapseModel:
+    """Return a model with laws of the same means and next to no width: it shares the compiled program of the first.
+
+    The coefficient of variation is 1e-6, which no spike of these networks notices.
+    """
+    laws = {key: value for key, value in model.parameters.items() if isinstance(value, Law)}
+    return type(model)(**{**model.parameters, **{k: Gamma(mean=law.mean, shape=1e12) for k, law in laws.items()}})
+
+
+def echo_states(X: np.ndarray, n: int, seed: int, **settings: float) -> np.ndarray:
+    """Return the states of n tanh units and the values of several series, (n_series, n_steps, n + n_features).
+
+    Parameters
+    ----------
+    X : array of shape (n_series, n_steps, n_features)
+    n, seed : int
+    **settings
+        radius, gain, leak, bias, density of `hrsnn.studies._forecast.EchoState`.
+    """
+    network = EchoState(n, seed=seed, **settings)
+    network.draw(X.shape[-1])
+    return network.features(X)
+
+
+def means(rows: Sequence[Row], by: Sequence[str], values: Sequence[str]) -> list[dict[str, Any]]:
+    """Return mean and standard deviation over the rows (seeds) of each group."""
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[key] for key in by), []).append(row)
+    table = []
+    for group, own in groups.items():
+        entry: dict[str, Any] = {**dict(zip(by, group, strict=True)), "n_seeds": len(own)}
+        for key in values:
+            numbers = [row[key] for row in own]
+            entry |= {key: float(np.mean(numbers)), f"{key}_std": float(np.std(numbers))}
+        table.append(entry)
+    return table
+
+
+def paired_tests(
+    rows: Sequence[Row], values: Iterable[str], by: str | None = None, pairs: Mapping[str, tuple[str, str]] = PAIRS
+) -> list[dict[str, Any]]:
+    """Compare variants over pairs of rows of one seed and group (Wilcoxon, two-sided).
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        With ``variant``, ``seed``, ``by`` and the values.
+    values : iterable of str
+    by : str, optional
+        A test for each of its values, and one over all of them.
+    pairs : mapping of str to (str, str)
+
+    Returns
+    -------
+    list of dict
+        comparison, group, value, difference (mean of first minus second), n_pairs, n_higher, p.
+    """
+    table = []
+    groups = [None] if by is None else [*dict.fromkeys(row[by] for row in rows), None]
+    for value in values:
+        for group in groups:
+            chosen = [row for row in rows if group is None or row.get(str(by)) == group]
+            for name, (first, second) in pairs.items():
+                a, b = (
+                    {(row["seed"], row.get(str(by))): row[value] for row in chosen if row["variant"] == variant}
+                    for variant in (first, second)
+                )
+                difference = np.array([a[key] - b[key] for key in a if np.isfinite(a[key] - b.get(key, np.nan))])
+                if not len(difference):
+                    continue
+                table.append(
+                    {
+                        "comparison": f"{name}: {first} - {second}",
+                        "group": "all" if group is None else group,
+                        "value": value,
+                        "difference": float(difference.mean()),
+                        "n_pairs": len(difference),
+                        "n_higher": int((difference > 0).sum()),
+                        "p": float(stats.wilcoxon(difference).pvalue) if difference.any() else 1.0,
+                    }
+                )
+    return table
+
+
+def drawn(
+    rows: Sequence[Row], x: str, panels: Mapping[str, str], x_label: str, log: str = "", line: str = "variant"
+) -> Any:
+    """Return a figure with a panel for each value, lines of means over seeds against ``x``, bands of one deviation.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+    x : str
+    panels : mapping of str to str
+        Label of each value.
+    x_label, log : str
+        As in `hrsnn.plots.curves`.
+    line : str
+        What makes a line.
+    """
+    figure, grid = plots.figure(1, len(panels))
+    for axes, (key, label) in zip(np.atleast_1d(grid), panels.items(), strict=True):
+        lines: dict[str, tuple[list[float], list[float]]] = {}
+        deviations: dict[str, list[float]] = {}
+        for row in means(rows, (line, x), [key]):
+            points = lines.setdefault(str(row[line]), ([], []))
+            points[0].append(row[x])
+            points[1].append(row[key])
+            deviations.setdefault(str(row[line]), []).append(row[f"{key}_std"])
+        plots.curves(axes, lines, x_label, label, log=log)
+        for k, (name, (at, mean)) in enumerate(lines.items()):
+            low, high = np.array(mean) - deviations[name], np.array(mean) + deviations[name]
+            colour = plots.COLOURS[k % len(plots.COLOURS)]
+            order = np.argsort(at)
+            axes.fill_between(np.array(at)[order], low[order], high[order], color=colour, alpha=0.12, linewidth=0)
+    return figure
+
+
+def headline(tests: Sequence[Row]) -> dict[str, float]:
+    """Return differences and p values of the tests over all groups as metrics."""
+    found: dict[str, float] = {}
+    for row in tests:
+        if row["group"] == "all":
+            key = f"{row['value']}_{row['comparison'].split(': ')[1].replace(' - ', '_minus_')}"
+            found |= {key: row["difference"], f"{key}_p": row["p"]}
+    return found
