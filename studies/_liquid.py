@@ -6,17 +6,39 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from brian2 import ms
 from scipy import stats
 
 from hrsnn import Gamma, Reservoir, plots, topology
 from hrsnn.distributions import Law
+from hrsnn.models import LIF, STDP
 from hrsnn.reservoir import homogeneous
 from hrsnn.spec import SynapseModel
 from hrsnn.studies._forecast import EchoState
-from hrsnn.studies.lorenz import INHIBITORY, NEURON, SYNAPSE, VARIANTS
 
-__all__ = ["PAIRS", "VARIANTS", "drawn", "echo_states", "headline", "means", "paired_tests", "reservoir"]
+__all__ = [
+    "INHIBITORY",
+    "NEURON",
+    "PAIRS",
+    "SYNAPSE",
+    "VARIANTS",
+    "drawn",
+    "echo_states",
+    "headline",
+    "means",
+    "paired_tests",
+    "reservoir",
+]
 
+VARIANTS = ("HoNHoS", "HeNHoS", "HoNHeS", "HeNHeS")
+NEURON = LIF(tau_m=Gamma(mean=20 * ms, shape=3, low=3 * ms, high=100 * ms))
+INHIBITORY = LIF(tau_m=Gamma(mean=10 * ms, shape=3, low=2 * ms, high=60 * ms), t_ref=2 * ms)
+SYNAPSE = STDP(
+    A_plus=Gamma(mean=0.01, shape=4),
+    A_minus=Gamma(mean=0.0105, shape=4),
+    tau_plus=Gamma(mean=20 * ms, shape=3, low=2 * ms, high=100 * ms),
+    tau_minus=Gamma(mean=20 * ms, shape=3, low=2 * ms, high=100 * ms),
+)
 #: Which variants the source compares: what the first has that the second has not.
 PAIRS = {
     "neurons": ("HeNHoS", "HoNHoS"),

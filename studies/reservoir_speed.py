@@ -17,7 +17,7 @@ from brian2 import Hz, ms
 from hrsnn import PopulationCode, Reservoir, backends, plots, topology
 from hrsnn.cli import main
 from hrsnn.liquid import Liquid
-from hrsnn.studies.lorenz import INHIBITORY, NEURON, SYNAPSE
+from hrsnn.studies._liquid import INHIBITORY, NEURON, SYNAPSE
 from hrsnn.studies.speed import _time
 from hrsnn.study import study
 

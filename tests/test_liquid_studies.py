@@ -12,7 +12,7 @@ from hrsnn import PopulationCode, RateCode, Reservoir, datasets, topology
 from hrsnn.cli import main
 from hrsnn.run import list_runs
 from hrsnn.studies import _classify, _liquid, liquid_tasks
-from hrsnn.studies.lorenz import INHIBITORY, NEURON, SYNAPSE
+from hrsnn.studies._liquid import INHIBITORY, NEURON, SYNAPSE
 from hrsnn.studies.reservoir_speed import REFERENCE, compile_reference, run_reference
 
 cpp = pytest.mark.cpp
