@@ -1,6 +1,7 @@
 """The science: equations, units, defaults and references of the models, without behaviour."""
 
 from hrsnn.models.adaptive_lif import AdaptiveConductanceLIF, AdaptiveLIF
+from hrsnn.models.balanced_stdp import BalancedSTDP
 from hrsnn.models.conductance_lif import ConductanceLIF
 from hrsnn.models.lif import LIF
 from hrsnn.models.power_law_stdp import CrossModalSTDP, PowerLawSTDP
@@ -13,6 +14,7 @@ __all__ = [
     "STDP",
     "AdaptiveConductanceLIF",
     "AdaptiveLIF",
+    "BalancedSTDP",
     "ConductanceLIF",
     "CrossModalSTDP",
     "PowerLawSTDP",

@@ -14,18 +14,24 @@ from sklearn.dummy import DummyRegressor
 
 from hrsnn import CurrentCode, Forecaster, Gamma, Normal, PopulationCode, Reservoir, datasets, plots, topology
 from hrsnn.cli import main
-from hrsnn.models import LIF, STDP
+from hrsnn.models import LIF, STDP, BalancedSTDP
 from hrsnn.reservoir import homogeneous
 from hrsnn.studies import _forecast
 from hrsnn.study import study
 
 EXPONENT = 0.906  # largest Lyapunov exponent of Lorenz-63
-NEURON = LIF(tau_m=Gamma(mean=10 * ms, shape=1, low=2 * ms, high=100 * ms), t_ref=2 * ms)
+NEURON = LIF(tau_m=Gamma(mean=20 * ms, shape=3, low=3 * ms, high=100 * ms))
+INHIBITORY = LIF(tau_m=Gamma(mean=10 * ms, shape=3, low=2 * ms, high=60 * ms), t_ref=2 * ms)
+FAST = LIF(tau_m=Gamma(mean=10 * ms, shape=1, low=2 * ms, high=100 * ms), t_ref=2 * ms)  # with currents
 SYNAPSE = STDP(
     A_plus=Gamma(mean=0.01, shape=4),
     A_minus=Gamma(mean=0.0105, shape=4),
     tau_plus=Gamma(mean=20 * ms, shape=3, low=2 * ms, high=100 * ms),
     tau_minus=Gamma(mean=20 * ms, shape=3, low=2 * ms, high=100 * ms),
+)
+BALANCED = BalancedSTDP(
+    **{key: SYNAPSE.parameters[key] for key in ("A_plus", "tau_plus", "tau_minus")},
+    ratio=1.05,
 )
 VARIANTS = ("HoNHoS", "HeNHoS", "HoNHeS", "HeNHeS")
 UNCONNECTED = ("HoN unconnected", "HeN unconnected")
@@ -90,6 +96,7 @@ def lorenz(
     input_weight=0.25,
     input_probability=0.1,
     w_scale=0.03,
+    stdp="balanced",
     filter_time: Quantity = 20 * ms,
     spikes=False,
     membrane=True,
@@ -106,6 +113,9 @@ def lorenz(
     Beside them stand the same neurons without recurrent synapses, which tells what these bring or cost; with
     connected=False these alone.
 
+    With stdp "independent" the four parameters of a synapse are drawn independently, so that its weight drifts up or
+    down whatever the input; with "balanced" every synapse has the same ratio of depression to potentiation.
+
     With code "current" each neuron takes a current from the values, gain and bias its own; with "population" inputs
     of Gaussian fields send spikes. The readout sees the membrane potentials (membrane), the spikes filtered twice by
     filter_time (spikes), and the squares of these (squares), besides the values.
@@ -120,26 +130,30 @@ def lorenz(
     """
     if code not in ("current", "population"):
         raise ValueError(f"code must be current or population, got {code!r}.")
+    if stdp not in ("balanced", "independent"):
+        raise ValueError(f"stdp must be balanced or independent, got {stdp!r}.")
     n_steps = n_train + (n_tuning + n_test) * (n_warm + n_free)
     X, _ = datasets.lorenz63(n_steps, dt)
     data = _forecast.split(X, n_train, n_warm, n_free, n_tuning, n_test)
     score = _forecast.vpt_score(data.scale, threshold, dt, EXPONENT)
     rows: list[dict[str, Any]] = []
     curves: dict[str, np.ndarray] = {}
+    rule = BALANCED if stdp == "balanced" else SYNAPSE
     currents = CurrentCode(Normal(0.0, gain), Normal(bias, 0.5), step)
     series_code = currents if code == "current" else PopulationCode(n_fields, rate_max, step)
 
     def spiking(variant: str, seed: int) -> tuple[dict[str, Any], np.ndarray]:
-        neuron = NEURON if "HeN" in variant else homogeneous(NEURON)
-        synapse = SYNAPSE if "HeS" in variant else homogeneous(SYNAPSE)
+        neurons = (FAST, FAST) if code == "current" else (NEURON, INHIBITORY)
+        if "HoN" in variant:
+            neurons = tuple(map(homogeneous, neurons))
+        synapse = rule if "HeS" in variant else homogeneous(rule)
         graph = topology.distance_dependent(n_neurons, w_scale=w_scale, seed=seed)
         if variant in UNCONNECTED:
             nx.set_edge_attributes(graph, 0.0, "weight")  # not removed, so that one program runs all
             synapse = None
         reservoir = Reservoir(
             graph,
-            neuron,
-            neuron,
+            *neurons,
             synapse,
             series_code,
             input_weight=input_weight,

@@ -6,7 +6,7 @@ from brian2 import Network, NeuronGroup, TimedArray, ms, second
 from numpy.testing import assert_allclose, assert_array_equal
 
 from hrsnn import Gamma
-from hrsnn.models import STDP, PowerLawSTDP, ShortTerm, Static
+from hrsnn.models import STDP, BalancedSTDP, PowerLawSTDP, ShortTerm, Static
 
 DT = 0.1 * ms
 
@@ -104,6 +104,33 @@ def test_heterogeneous_stdp_draws_every_parameter_for_every_synapse():
     expected = np.asarray(drawn["A_plus"]) * np.exp(-0.01 / np.asarray(drawn["tau_plus"]))
     assert_allclose(w - 0.5, expected, rtol=1e-9)
     assert np.ptp(expected) > 0.005
+
+
+def test_balanced_stdp_is_pair_stdp_with_an_amplitude_for_each_synapse():
+    laws = dict(
+        A_plus=Gamma(mean=0.05, shape=4), tau_plus=Gamma(mean=20 * ms, shape=3), tau_minus=Gamma(mean=20 * ms, shape=3)
+    )
+    model, rng, n = BalancedSTDP(**laws, ratio=1.2), np.random.default_rng(5), 12
+    trains = [[np.sort(rng.choice(80, 12, replace=False)) * 1.0 for _ in range(n)] for _ in "ab"]
+    w, _, _ = run_synapse(model, *trains, 0.5, rng=8)
+    drawn = model.draw(n, np.random.default_rng(8))
+    A, plus, minus = drawn["A_plus"], *(np.asarray(drawn[key]) * 1e3 for key in ("tau_plus", "tau_minus"))
+    expected = [
+        pair_stdp(
+            list(trains[0][k]),
+            list(trains[1][k]),
+            0.5,
+            A[k],
+            1.2 * A[k] * plus[k] / minus[k],
+            plus[k],
+            minus[k],
+            0.0,
+            1.0,
+        )
+        for k in range(n)
+    ]
+    assert_allclose(w, expected, rtol=1e-9)
+    assert np.ptp(w) > 0.2
 
 
 def power_law(d, w, eta=0.01, tau=20.0, offset=0.4, mu=0.9, w_max=1.0):
