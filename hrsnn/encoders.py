@@ -191,24 +191,17 @@ class FrameEncoder(PoissonEncoder):
         if not isinstance(n_frames, (int, np.integer)) or n_frames < 1:
             raise ValueError(f"FrameEncoder: n_frames must be an integer of at least 1, got {n_frames!r}.")
         self.n_frames = int(n_frames)
-        self.encoding = replace(POISSON, n_frames=self.n_frames)
+
+    @property
+    def encoding(self) -> Encoding:  # type: ignore[override]
+        """Brian2 expressions of the inputs' spikes."""
+        return replace(POISSON, n_frames=self.n_frames)
 
     def n_inputs(self, n_features: int) -> int:
         """Return the number of input neurons, ``n_features / n_frames``."""
         if n_features % self.n_frames:
             raise ValueError(f"FrameEncoder: {n_features} columns are not {self.n_frames} frames of equal size.")
         return n_features // self.n_frames
-
-    def values(self) -> tuple[tuple[str, float], ...]:
-        """Return the settings by name, in SI units."""
-        return tuple((name, float(value)) for name, value in self._settings())
-
-    def __repr__(self) -> str:
-        settings = ", ".join(f"{key}={value!s}" for key, value in self._settings())
-        return f"FrameEncoder({settings})"
-
-    def _settings(self) -> list[tuple[str, Any]]:
-        return [(name, value) for name, value in vars(self).items() if name != "encoding"]
 
 
 class LatencyEncoder(_Encoder):

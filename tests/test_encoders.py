@@ -9,7 +9,7 @@ from brian2 import Hz, kHz, ms, mV, second
 from brian2.units.fundamentalunits import DimensionMismatchError
 from numpy.testing import assert_allclose, assert_array_equal
 
-from hrsnn import LatencyEncoder, PoissonEncoder, PopulationEncoder
+from hrsnn import FrameEncoder, LatencyEncoder, PoissonEncoder, PopulationEncoder
 from hrsnn.encoders import unit_range
 
 
@@ -50,6 +50,15 @@ def test_poisson_rates_are_shares_of_the_largest():
     assert encoder.n_inputs(784) == 784
 
 
+def test_frames_share_the_inputs():
+    encoder = FrameEncoder(3, rate_max=100 * Hz)
+    assert encoder.n_inputs(12) == 4
+    assert encoder.encoding.n_frames == 3
+    assert_allclose(encoder.encode(np.full((2, 12), 0.5)), np.full((2, 12), 50.0))
+    assert FrameEncoder(3) != FrameEncoder(4)
+    assert repr(FrameEncoder(3)).startswith("FrameEncoder(rate_max=63.75 Hz")
+
+
 def test_latency_is_early_for_large_values_and_never_for_zero():
     times = LatencyEncoder(duration=40 * ms).encode([[1.0, 0.75, 0.25, 0.0]])
     assert_allclose(times, [[0, 0.010, 0.030, 1000]], rtol=1e-14)
@@ -82,6 +91,8 @@ def test_population_rate_is_the_same_for_all_values_away_from_the_ends():
         (lambda: LatencyEncoder(duration=np.inf * second), "LatencyEncoder: duration must be positive"),
         (lambda: LatencyEncoder(rest=-1 * ms), "LatencyEncoder: rest must not be negative"),
         (lambda: PopulationEncoder(rest=np.nan * ms), "PopulationEncoder: rest must not be negative"),
+        (lambda: FrameEncoder(0), "FrameEncoder: n_frames must be an integer of at least 1, got 0"),
+        (lambda: FrameEncoder(4).n_inputs(30), "FrameEncoder: 30 columns are not 4 frames of equal size"),
         (lambda: PopulationEncoder(n_fields=1), "n_fields must be an integer of at least 2, got 1"),
         (lambda: PopulationEncoder(n_fields=2.5), "n_fields must be an integer of at least 2, got 2.5"),
     ],
@@ -105,7 +116,9 @@ def test_settings_of_a_wrong_unit_are_refused(make, message):
         make()
 
 
-@pytest.mark.parametrize("encoder", [PoissonEncoder(), LatencyEncoder(), PopulationEncoder(n_fields=7)])
+@pytest.mark.parametrize(
+    "encoder", [PoissonEncoder(), LatencyEncoder(), PopulationEncoder(n_fields=7), FrameEncoder(3)]
+)
 def test_encoders_are_values(encoder):
     for other in (copy.deepcopy(encoder), pickle.loads(pickle.dumps(encoder)), type(encoder)(**vars(encoder))):
         assert other == encoder
