@@ -1,5 +1,6 @@
 """Running a search: storage, noise, failures, workers; processes are really killed and the search resumed."""
 
+import json
 import os
 import signal
 import sqlite3
@@ -7,12 +8,16 @@ import subprocess
 import sys
 import textwrap
 import time
+from types import ModuleType
 
 import numpy as np
 import pytest
 
-from hrsnn.optimize import minimize, resume
+from hrsnn.distributions import Gamma
+from hrsnn.optimize import Space, minimize, resume
+from hrsnn.optimize.run import _modules
 from hrsnn.optimize.storage import Storage
+from hrsnn.optimize.workers import Workers, _of_main_script
 
 SPACE = {"x": (0.0, 1.0), "y": (0.0, 1.0)}
 PATIENCE = 60  # seconds, for processes to start or end on a busy machine
@@ -207,6 +212,39 @@ def test_workers_survive_a_kill_and_a_time_limit(objectives, tmp_path):
 
 
 @pytest.mark.slow
+def test_two_workers_halve_the_time_of_what_waits():
+    """Evaluations that sleep show the cost of scheduling alone: 0.5 of one worker's time at best, start left out."""
+    pytest.importorskip("distributed")
+    workers, n, nap = Workers(2, None, None, preload=["time"]), 12, 0.5
+    try:
+        start, submitted = time.perf_counter(), 0
+        for _ in range(n):
+            while workers.idle and submitted < n:
+                workers.submit(submitted, time.sleep, nap)
+                submitted += 1
+            assert workers.next()[2] == ""
+        assert time.perf_counter() - start < 0.6 * n * nap
+    finally:
+        workers.close()
+
+
+def test_workers_import_little_before_their_first_evaluation():
+    code = "import hrsnn.optimize.workers, hrsnn.optimize.evaluate, sys; print({'brian2', 'skopt'} & set(sys.modules))"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.stdout.strip() == "set()"
+
+
+def test_workers_are_forked_with_what_objective_points_and_script_need(monkeypatch):
+    script = ModuleType("__main__")
+    script.json, script.minimize, script.number = json, minimize, 3
+    monkeypatch.setitem(sys.modules, "__main__", script)
+    assert _of_main_script() == ["hrsnn.optimize.run", "json"]
+    space = Space({"tau": Gamma(mean=(1.0, 2.0), shape=3), "k": (0, 1)})
+    assert _modules(bowl, space) == ["hrsnn.distributions", "hrsnn.optimize.evaluate", bowl.__module__]
+
+
+@pytest.mark.slow
 def test_killed_parallel_search_leaves_no_process_and_resumes(objectives, tmp_path):
     pytest.importorskip("distributed")
     folder = tmp_path / "search"
@@ -239,8 +277,6 @@ def test_lost_scheduler_is_told_and_the_search_resumes(objectives, tmp_path):
     )
     try:
         wait_until(lambda: address.exists() and address.read_text().strip().endswith("}"))
-        import json
-
         url = json.loads(address.read_text())["address"]
         with pytest.raises(ConnectionError, match=r"is gone. \d evaluations are stored in .*: resume that folder"):
             minimize(objectives.kills_the_scheduler, SPACE, 6, folder=folder, scheduler=url, n_workers=1)
