@@ -91,7 +91,7 @@ def length_scales(axes: Axes, search: optimize.Search) -> Axes:
     axes.axvline(1, color=plots.GREY, linewidth=0.8, linestyle=":")
     axes.hlines(rows, 1, values, color=plots.GREY, linewidth=1)
     axes.plot(values, rows, "o", color=plots.COLOURS[0], markersize=6)
-    axes.set_xscale("log")
+    _log_ticks(axes, min(*values, 0.8), max(*values, 1.25))
     axes.set_yticks(rows, names)
     axes.set(xlabel="length, in typical distances of two points", ylim=(-0.6, len(names) - 0.4))
     return axes
@@ -121,8 +121,7 @@ def partial_dependence(
     ValueError
         If there is no such coordinate.
     """
-    values, mean, std = optimize.partial_dependence(search, name, n_points)
-    middle, low, high = (search.warp.inverse(y) for y in (mean, mean - std, mean + std))
+    values, middle, low, high = _band(search, name, n_points)
     index = [c.name for c in search.space.coordinates].index(name)
     tried = np.array([e.vector[index] for e in search.evaluations])
     if isinstance(values, list):
@@ -139,7 +138,7 @@ def partial_dependence(
     axes.plot(tried / unit, np.zeros(tried.size), "|", color=plots.GREY, markersize=7, transform=edge, clip_on=False)
     axes.set(xlabel=f"{name} ({unit_name})" if unit_name else name, ylabel=y_label)
     if search.space.coordinates[index].scale == "log":
-        axes.set_xscale("log")
+        _log_ticks(axes, x.min(), x.max())
     return axes
 
 
@@ -167,10 +166,12 @@ def figures(search: optimize.Search, y_label: str = "objective") -> dict[str, Fi
     made["partial_dependence"], grid = _grid(len(names))
     for axes, name in zip(grid, names, strict=True):
         partial_dependence(axes, search, name, y_label=y_label)
-    middles = np.concatenate([_middle(axes) for axes in grid])
-    span = np.ptp(middles) or 1.0
+    middle, low, high = (
+        np.concatenate(parts) for parts in zip(*(_band(search, n, 30)[1:] for n in names), strict=True)
+    )
+    bottom, top = min(middle.min(), np.median(low)), max(middle.max(), np.median(high))
     for axes in grid:  # one scale, so that what matters most is steepest
-        axes.set_ylim(middles.min() - 0.2 * span, middles.max() + 0.4 * span)
+        axes.set_ylim(bottom - 0.1 * (top - bottom or 1), top + 0.1 * (top - bottom or 1))
     return made
 
 
@@ -214,9 +215,23 @@ def _grid(n: int) -> tuple[Figure, list[Axes]]:
     return figure, grid[:n]
 
 
-def _middle(axes: Axes) -> np.ndarray:
-    """Return the predictions that partial_dependence drew."""
-    return np.asarray(axes.lines[0].get_ydata(), dtype=float)
+def _band(search: optimize.Search, name: str, n_points: int) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray]:
+    """Return values of a coordinate, the mean prediction, and one standard deviation below and above it."""
+    values, mean, std = optimize.partial_dependence(search, name, n_points)
+    middle, low, high = (search.warp.inverse(y) for y in (mean, mean - std, mean + std))
+    return values, middle, low, high
+
+
+def _log_ticks(axes: Axes, low: float, high: float) -> None:
+    """Make the x axis logarithmic, with plain numbers: 1, 2, 5, 10, ..., or powers of ten over many decades."""
+    decades = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    steps = np.array([1, 2, 5]) if high < 200 * low else np.array([1])
+    ticks = np.outer(10.0**decades, steps).ravel()
+    ticks = ticks[(ticks > 0.99 * low) & (ticks < 1.01 * high)]
+    axes.set_xscale("log")
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_xlim(low * (low / high) ** 0.04, high * (high / low) ** 0.04)
 
 
 def _density(law: Law, unit: float) -> tuple[np.ndarray, np.ndarray]:

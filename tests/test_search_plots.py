@@ -73,6 +73,7 @@ def test_partial_dependence_is_in_units_of_the_objective(axes, search):
     assert_allclose(axes.lines[0].get_ydata(), search.warp.inverse(predicted))
     assert axes.get_xscale() == "log"
     assert axes.get_xlabel() == "tau.mean (ms)"
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["5", "10", "20", "50", "100"]
     tried = axes.lines[-1].get_xdata()
     assert_allclose(tried, [e.vector[0] * 1e3 for e in search.evaluations])
 
