@@ -178,9 +178,11 @@ def test_studies_of_memory_and_separation(tmp_path):
         assert_allclose(row["efficiency"], row["capacity"] / row["spikes"])
     assert float(rows["HoNHoS"]["w_excitation"]) != float(rows["HoN"]["w_excitation"])
     assert {path.stem for path in memory.folder.glob("figures/*")} == {"capacity_spikes_efficiency", "delays"}
-    apart = study(tmp_path, "separation", *settings, "n_neurons=60", "w_scales=1.0", "n_stimuli=30")
+    apart = study(tmp_path, "separation", *settings, "n_neurons=60", "w_scales=1.0", "n_stimuli=30", "noise=0.0")
     for row in table(apart, "reservoirs"):
-        assert 1 <= int(row["generalisation"]) < int(row["separation"]) <= 30
+        assert int(row["generalisation"]) == 1  # without noise all versions are one stimulus
+        assert 15 < int(row["separation"]) <= 30
+        assert int(row["computation"]) == int(row["separation"]) - 1
 
 
 @cpp
