@@ -1,5 +1,6 @@
 """The reservoir: equal to a NumPy loop on every back end, learning and closed loop included; then its contract."""
 
+import gc
 import pickle
 import warnings
 from functools import cache
@@ -36,6 +37,13 @@ HETEROGENEOUS = dict(
 )
 NEURON = LIF(tau_m=Gamma(mean=20 * ms, shape=3, low=3 * ms))
 INHIBITORY = LIF(tau_m=Gamma(mean=10 * ms, shape=3, low=2 * ms), t_ref=2 * ms)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_objects_to_collect():
+    gc.freeze()  # Brian2 collects garbage before every run, which takes as long as these short runs
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)
@@ -112,32 +120,34 @@ HIDDEN = Readout(
 )  # fmt: skip
 
 
+SHORT = ShortTerm(U=Uniform(0.1, 0.6), tau_rec=Gamma(mean=100 * ms, shape=3, low=9 * ms), tau_facil=60 * ms)
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_currents_smooth_filters_and_hidden_units_equal_the_numpy_loop(backend):
-    graph = topology.random(N, 0.25, w_scale=2, seed=0)
+def test_currents_smooth_filters_hidden_units_and_short_term_dynamics_equal_the_numpy_loop(backend):
+    graph = topology.random(N, 0.25, w_scale=4, seed=0)
     neuron = LIF(tau_m=NEURON.parameters["tau_m"], drive=0.1)
     network = Liquid(
-        graph, 2, neuron=neuron, inhibitory=neuron, synapse=None, code=CurrentCode(step=10 * ms),
+        graph, 2, neuron=neuron, inhibitory=neuron, synapse=SHORT, code=CurrentCode(step=10 * ms),
         inputs={}, filters=[0.03], smooth=True, membrane=True, squares=True, plastic_inhibition=True, dt=0.5 * ms,
         block=BLOCK, backend=backend, seed=0,
     )  # fmt: skip
     expected = Loop(network).run(TABLE, FORCED, FRESH, learn=False, readout=HIDDEN, squares=True)
     response = network.run(TABLE, network.start(), forced=FORCED, fresh=FRESH, readout=HIDDEN)
     compare(response, *expected)
-    affine = network.run(TABLE, network.start(), forced=FORCED, fresh=FRESH, readout=READOUT)
-    assert np.abs(response.u - affine.u)[~FORCED].max() > 0.1
     free = response.u[~FORCED]
     assert ((free > 0) & (free < 1)).mean() > 0.6  # few are clipped, so errors would show
+    if backend == "runtime":
+        affine = network.run(TABLE, network.start(), forced=FORCED, fresh=FRESH, readout=READOUT)
+        assert np.abs(response.u - affine.u)[~FORCED].max() > 0.1
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_short_term_dynamics_equal_the_numpy_loop(backend):
+def test_short_term_dynamics_of_inputs_equal_the_numpy_loop():
     graph = topology.random(N, 0.25, w_scale=6, seed=0)
-    model = ShortTerm(U=Uniform(0.1, 0.6), tau_rec=Gamma(mean=100 * ms, shape=3, low=9 * ms), tau_facil=60 * ms)
     network = Liquid(
-        graph, 2, neuron=NEURON, inhibitory=INHIBITORY, synapse=model, code=PopulationCode(n_fields=8, step=10 * ms),
+        graph, 2, neuron=NEURON, inhibitory=INHIBITORY, synapse=SHORT, code=PopulationCode(n_fields=8, step=10 * ms),
         inputs={"weight": 4.0, "fraction": 0.5, "probability": 0.5}, filters=[0.03], membrane=True, squares=False,
-        plastic_inhibition=True, dt=0.5 * ms, block=BLOCK, backend=backend, seed=0,
+        plastic_inhibition=True, dt=0.5 * ms, block=BLOCK, backend="runtime", seed=0,
     )  # fmt: skip
     assert not network.learns
     expected = Loop(network).run(TABLE, np.ones(N_STEPS, bool), FRESH, learn=False)
@@ -308,7 +318,7 @@ def forecaster():
 
 
 def test_forecast_equals_an_explicit_python_loop(forecaster):
-    X, n_free = series()[:40], 6
+    X, n_free = series()[:40], 4
     free = forecaster.forecast(n_free, X)
     reservoir, driven = forecaster.reservoir_, list(X)
     for k in range(n_free):  # one step ahead, then that step is a part of the true series
@@ -326,6 +336,15 @@ def test_forecast_goes_on_from_the_training_series_and_from_each_start(forecaste
     assert_allclose(together, [forecaster.forecast(5, start) for start in starts], atol=1e-9)
 
 
+@pytest.mark.parametrize(("factor", "shift"), [(1e250, 0.0), (1e-3, 1e6)])
+def test_units_and_origin_of_the_series_do_not_matter(forecaster, factor, shift):
+    X = series()
+    other = clone(forecaster).fit(X * factor + shift)
+    expected = forecaster.forecast(3, X[:40])
+    free = (other.forecast(3, X[:40] * factor + shift) - shift) / factor
+    assert_allclose(free, expected, atol=1e-4)  # 1e6 + 1e-3 keeps seven digits; no spike moves
+
+
 def test_forecaster_learns_a_torus(forecaster):
     X = series(200)
     ahead = forecaster.predict(X[:180])
@@ -338,7 +357,6 @@ def test_forecaster_learns_a_torus(forecaster):
 def test_increments_and_passthrough_are_the_same_readout_in_the_loop():
     X = series(60)
     for settings in (
-        dict(increments=True),
         dict(increments=True, passthrough=False),
         dict(passthrough=False, noise=0.01),
     ):
@@ -361,8 +379,8 @@ def test_mlp_on_the_central_neurons_closes_the_loop(settings):
         fitted.fit(X)
     ranks = nx.betweenness_centrality(fitted.reservoir.graph)
     assert set(fitted.neurons_) == set(sorted(ranks, key=ranks.get)[-N // 4 :])
-    free, driven = fitted.forecast(4, X[:40]), list(X[:40])
-    for k in range(4):
+    free, driven = fitted.forecast(3, X[:40]), list(X[:40])
+    for k in range(3):
         ahead = fitted.predict(np.array(driven))[-1]
         assert_allclose(free[k], ahead, atol=1e-6)
         driven.append(ahead)
