@@ -18,7 +18,7 @@ if (_checkout / "setup.cfg").is_file() and (_checkout / "models").is_dir():
 _HOME = {
     **dict.fromkeys(["Gamma", "LogNormal", "Normal", "Uniform"], "distributions"),
     **dict.fromkeys(["FrameEncoder", "LatencyEncoder", "PoissonEncoder", "PopulationEncoder"], "encoders"),
-    **dict.fromkeys(["BackendUnavailable", "use_backend"], "backends"),
+    **dict.fromkeys(["BackendUnavailable", "BuildOnly", "use_backend"], "backends"),
     "STDPClassifier": "classifier",
     **dict.fromkeys(["Ensemble", "MultimodalClassifier"], "multimodal"),
     "Reservoir": "reservoir",

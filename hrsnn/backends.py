@@ -10,19 +10,26 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
+from hrsnn import nvidia
+from hrsnn.nvidia import BackendUnavailable
+
 __all__ = [
     "BACKENDS",
     "BackendUnavailable",
+    "BuildOnly",
     "build_environment",
     "cache_folder",
     "compile_flags",
     "compiler",
+    "is_build_only",
+    "is_strict",
     "precompiled_header",
     "resolve",
     "use_backend",
 ]
 
-#: ``runtime`` runs inside Python (Brian2's NumPy or Cython target), ``cpp`` as a compiled C++ program.
+#: ``runtime`` runs inside Python (Brian2's NumPy or Cython target), ``cpp`` as a compiled C++ program, ``cuda`` as one
+#: for a GPU.
 BACKENDS = ("runtime", "cpp", "cuda")
 
 FAST_FLAGS = ("-ffast-math", "-fno-finite-math-only")
@@ -30,34 +37,44 @@ STRICT_FLAGS = ("-ffp-contract=off",)
 _HEADERS = "algorithm assert.h climits cmath cstdint cstring ctime fstream iostream map queue random set string vector"
 
 _default = "auto"
+_build_only = False
 
 
-class BackendUnavailable(RuntimeError):
-    """A back end cannot run here; the message says what is missing and what to install."""
+class BuildOnly(Exception):
+    """A program is built, and was to run where programs are only built (see ``use_backend``)."""
 
 
-def use_backend(name: str) -> None:
+def use_backend(name: str, build_only: bool = False) -> None:
     """Choose the back end of every network that does not name its own.
 
     Parameters
     ----------
     name : {"auto", "runtime", "cpp", "cuda"}
         ``auto`` takes ``cpp`` where a C++ compiler is found, else ``runtime``.
+    build_only : bool
+        Generate and compile programs, and raise ``BuildOnly`` where the first would run. This needs no GPU.
 
     Raises
     ------
     ValueError
-        If the name is unknown.
+        If the name is unknown, or ``runtime`` is only to be built.
     BackendUnavailable
         If the back end cannot run here.
     """
-    global _default
-    before, _default = _default, name
+    global _default, _build_only
+    before = _default, _build_only
+    _default, _build_only = name, build_only
     try:
-        resolve()
+        if resolve() == "runtime" and build_only:
+            raise ValueError("Backend 'runtime' builds no programs. Use build_only with backend 'cpp' or 'cuda'.")
     except (ValueError, BackendUnavailable):
-        _default = before
+        _default, _build_only = before
         raise
+
+
+def is_build_only() -> bool:
+    """Tell whether programs are built and not run."""
+    return _build_only
 
 
 def resolve(name: str | None = None) -> str:
@@ -87,7 +104,8 @@ def resolve(name: str | None = None) -> str:
     if name == "cpp":
         compiler()
     if name == "cuda":
-        raise BackendUnavailable("Backend 'cuda' is not built yet in this version. Use backend='cpp'.")
+        compiler()
+        nvidia.tools(gpu=not _build_only)
     return name
 
 
@@ -121,9 +139,14 @@ def compiler() -> tuple[str, str]:
     return path, _version(path)
 
 
+def is_strict() -> bool:
+    """Tell whether programs keep to IEEE arithmetic: ``HRSNN_STRICT=1``."""
+    return os.environ.get("HRSNN_STRICT", "0") not in ("", "0")
+
+
 def compile_flags() -> tuple[str, ...]:
     """Return the compiler flags. ``HRSNN_STRICT=1`` keeps to IEEE arithmetic: no reordering, no fused products."""
-    strict = os.environ.get("HRSNN_STRICT", "0") not in ("", "0")
+    strict = is_strict()
     wide = ("-mprefer-vector-width=512",) if platform.machine() in ("x86_64", "AMD64") else ()
     return ("-O3", "-march=native", *wide, "-std=c++17", "-w", *(STRICT_FLAGS if strict else FAST_FLAGS))
 

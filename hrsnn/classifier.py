@@ -77,7 +77,7 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     dense_kernel : bool, optional
         Run the plastic synapses in the dense C++ kernel rather than as declared Synapses: same result, faster.
         Where it can if None.
-    backend : {"auto", "runtime", "cpp"}, optional
+    backend : {"auto", "runtime", "cpp", "cuda"}, optional
         The choice of ``hrsnn.use_backend`` if None.
     n_jobs : int
         Processes that respond to samples side by side; -1 for one a core. Learning is sequential.

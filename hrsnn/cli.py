@@ -1,13 +1,12 @@
 """The command line: ``hrsnn list | run | show | resume | doctor``."""
 
 import argparse
-import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from inspect import getdoc
 from pathlib import Path
 
-from hrsnn import __version__, backends, provenance, settings
+from hrsnn import __version__, backends, nvidia, provenance, settings
 from hrsnn.run import DONE, Run, find_run, list_runs
 from hrsnn.study import Study, find_study, list_studies
 
@@ -16,6 +15,7 @@ _EXAMPLES = """examples:
   hrsnn run mnist_stdp --help         question and settings of a study
   hrsnn run mnist_stdp --quick        its quick variant
   hrsnn run mnist_stdp n_neurons=400 "duration=150 ms" seed=3
+  hrsnn run mnist_stdp --backend cuda --build-only    compile for a GPU, here or elsewhere
   hrsnn run my_study.py               a study in a file of your own
   hrsnn show mnist_stdp               its last run
   hrsnn resume mnist_stdp             continue it after a kill
@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     running.add_argument("study", nargs="?", help="name of a study, or a Python file that holds one")
     running.add_argument("--quick", action="store_true", help="small settings: under a minute")
     running.add_argument("--backend", help="short for backend=NAME")
+    running.add_argument("--build-only", action="store_true", help="compile the network, do not run it (no GPU needed)")
     running.add_argument("--help", "-h", action="store_true", help="show question and settings of the study")
     running.set_defaults(command=_run, usage=running)
 
@@ -104,10 +105,17 @@ def _run(arguments: argparse.Namespace, rest: Sequence[str]) -> None:
     changes = dict(_assignment(text) for text in rest)
     if arguments.backend:
         changes["backend"] = arguments.backend
-    run = study.prepare(changes, arguments.folder, arguments.quick)
-    print(f"{run.folder}", flush=True)
-    study.execute(run)
-    _print_run(run)
+    chosen = study.configure(changes, arguments.quick).get("backend") or "auto"
+    backends.use_backend(chosen, arguments.build_only)  # before there is a run, if it cannot be
+    try:
+        run = study.prepare(changes, arguments.folder, arguments.quick)
+        print(f"{run.folder}", flush=True)
+        study.execute(run)
+        _print_run(run)
+    except backends.BuildOnly as built:
+        print(built)
+    finally:
+        backends.use_backend("auto")
 
 
 def _assignment(text: str) -> tuple[str, str]:
@@ -132,17 +140,19 @@ def _resume(arguments: argparse.Namespace, rest: Sequence[str]) -> None:
 
 def _doctor(arguments: argparse.Namespace, rest: Sequence[str]) -> None:
     machine = {name: str(value) for name, value in provenance.machine().items() if value}
-    nvcc = shutil.which("nvcc") or "not on PATH"
-    works = [(f"backend {name}", _state(name)) for name in backends.BACKENDS]
-    _print_rows([*provenance.versions().items(), *machine.items(), ("nvcc", nvcc), *works])
+    gpus = ", ".join(f"{name} (compute capability {capability / 10})" for name, capability in nvidia.gpus())
+    found = [("nvcc", _say(lambda: " ".join(nvidia.nvcc()))), ("gpu", gpus or "none that nvidia-smi finds")]
+    works = [(f"backend {name}", _say(lambda: backends.resolve(name) and "works")) for name in backends.BACKENDS]  # noqa: B023
+    builds = ("build cuda", _say(lambda: f"for compute capability {nvidia.tools(gpu=False).architecture / 10}"))
+    _print_rows([*provenance.versions().items(), *machine.items(), *found, *works, builds])
 
 
-def _state(backend: str) -> str:
+def _say(ask: Callable[[], str]) -> str:
+    """Return an answer, or what is missing for one."""
     try:
-        backends.resolve(backend)
+        return ask()
     except backends.BackendUnavailable as error:
         return " ".join(str(error).split())
-    return "works"
 
 
 def _print_help(study: Study, name: str) -> None:

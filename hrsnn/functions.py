@@ -1,4 +1,4 @@
-"""Functions that the networks call inside a simulation, each with a NumPy, a Cython and a C++ twin."""
+"""Functions that the networks call inside a simulation, each with a NumPy, a Cython, a C++ and a CUDA twin."""
 
 from __future__ import annotations
 
@@ -33,6 +33,9 @@ static inline int _poisson_gap(double p, int seed, int i, int n)
     return gap < 1e8 ? 1 + int(gap) : 1 << 30;
 }
 """
+
+# On a GPU the same integers; logarithms to the last digit or the one before.
+_GAP_CUDA = _GAP_CPP.replace("static inline", "static inline __device__").replace("std::", "")
 
 _GAP_CYTHON = """
 from libc.math cimport log, log1p, floor
@@ -79,6 +82,16 @@ cdef double _fast_exp(double x) noexcept nogil:
     return exp(x)
 """
 
+# On a GPU exp and pow are fast as they are.
+_EXP_CUDA = "template <typename T> static inline __device__ auto _fast_exp(T x) { return exp(x); }"
+
+_POW_CUDA = """
+template <typename T, typename U> static inline __device__ T _fast_pow(T x, U y)
+{   // 0 for x <= 0, which is where a weight has passed its bound
+    return x > 0 ? pow(x, T(y)) : T(y == 0);
+}
+"""
+
 _POW_CPP = """
 static inline double _fast_log(double x)
 {   // x = m 2^e with m in [sqrt(1/2), sqrt(2)); log(m) = 2 atanh((m - 1)/(m + 1))
@@ -116,6 +129,16 @@ static inline int _stop_if(int condition)
 """
 
 
+# The program on the host looks at the flag after each call (see hrsnn.cuda).
+_STOP_CUDA = """
+static __device__ int _hrsnn_stop = 0;
+static inline __device__ int _stop_if(int condition)
+{
+    if (condition) _hrsnn_stop = 1;
+    return condition;
+}
+"""
+
 _STOP_CYTHON = """
 from brian2.core.network import Network as _HrsnnNetwork
 cdef int _stop_if(int condition):
@@ -129,6 +152,7 @@ def _function(
     numpy_twin: Callable[..., Any],
     name: str,
     cpp: str,
+    cuda: str,
     cython: str,
     n_arguments: int,
     return_type: str = "float",
@@ -139,6 +163,7 @@ def _function(
         numpy_twin, arg_units=[1] * n_arguments, return_unit=1, return_type=return_type, stateless=stateless
     )
     function.implementations.add_implementation("cpp", cpp, name=name, dependencies=dependencies)
+    function.implementations.add_implementation("cuda", cuda, name=name)
     function.implementations.add_implementation("cython", cython, name=name)
     return function
 
@@ -192,16 +217,16 @@ def _pow(x: Any, y: Any) -> Any:
 
 
 #: Steps until the next spike of a Bernoulli process with probability ``p`` a step (geometric, at least 1).
-poisson_gap = _function(_gap, "_poisson_gap", _GAP_CPP, _GAP_CYTHON, 4, return_type="integer")
+poisson_gap = _function(_gap, "_poisson_gap", _GAP_CPP, _GAP_CUDA, _GAP_CYTHON, 4, return_type="integer")
 
-#: ``exp`` that a C++ compiler can vectorise (relative error below 1e-12); plain ``exp`` in runtime mode.
-fast_exp = _function(np.exp, "_fast_exp", _EXP_CPP, _EXP_CYTHON, 1)
+#: ``exp`` that a C++ compiler can vectorise (relative error below 1e-12); plain ``exp`` on a GPU and in runtime mode.
+fast_exp = _function(np.exp, "_fast_exp", _EXP_CPP, _EXP_CUDA, _EXP_CYTHON, 1)
 
 #: ``x**y`` for x >= 0, likewise; 0 for x < 0.
-fast_pow = _function(_pow, "_fast_pow", _POW_CPP, _POW_CYTHON, 2, dependencies={"fast_exp": fast_exp})
+fast_pow = _function(_pow, "_fast_pow", _POW_CPP, _POW_CUDA, _POW_CYTHON, 2, dependencies={"fast_exp": fast_exp})
 
 #: End the run after the present step if the condition holds; returns the condition.
-stop_if = _function(_stop, "_stop_if", _STOP_CPP, _STOP_CYTHON, 1, return_type="integer", stateless=False)
+stop_if = _function(_stop, "_stop_if", _STOP_CPP, _STOP_CUDA, _STOP_CYTHON, 1, return_type="integer", stateless=False)
 
 #: What equations of this package may call; Brian2 looks them up in the namespace of a group.
 FUNCTIONS = {"fast_exp": fast_exp, "fast_pow": fast_pow, "poisson_gap": poisson_gap, "stop_if": stop_if}

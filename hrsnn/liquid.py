@@ -13,6 +13,7 @@ from brian2 import Quantity
 from brian2.equations.equations import Equations
 from numpy.typing import NDArray
 
+from hrsnn.backends import is_build_only
 from hrsnn.coding import CurrentCode, SeriesCode
 from hrsnn.distributions import Law
 from hrsnn.engine import Engine, RuntimeEngine, engine
@@ -220,6 +221,8 @@ class Liquid:
         -------
         Response
         """
+        if is_build_only():
+            self.build()
         network, run_engine = self._choose(learn, readout)
         size, n_steps = network.block, len(table)
         schedule = np.zeros((n_steps, 2))
@@ -264,6 +267,11 @@ class Liquid:
         if learn and self.learns:
             return self.plastic, self._plastic_engine
         return self.frozen, self.frozen_engine
+
+    def build(self) -> None:
+        """Compile the networks with and without plasticity."""
+        for network in (self.plastic, self.frozen):
+            engine(network.blueprint(), self.backend)
 
     @property
     def network(self) -> Any:

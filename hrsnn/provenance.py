@@ -7,6 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from hrsnn import nvidia
+
 _PACKAGES = ("hrsnn", "brian2", "brian2cuda", "numpy", "scipy", "networkx", "scikit-learn", "scikit-optimize", "pot")
 
 
@@ -35,7 +37,7 @@ def git_commit(folder: Path) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """Return name of the processor, number of cores, memory in GiB, system and C++ compiler."""
+    """Return name of the processor, number of cores, memory in GiB, system, C++ compiler and GPUs."""
     try:
         memory = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
     except (ValueError, OSError):
@@ -47,6 +49,7 @@ def machine() -> dict[str, Any]:
         "memory_gib": memory,
         "system": platform.platform(),
         "compiler": compiler.splitlines()[0] if compiler else None,
+        "gpu": ", ".join(name for name, _ in nvidia.gpus()) or None,
     }
 
 

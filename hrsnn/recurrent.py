@@ -210,10 +210,8 @@ class RecurrentNetwork:
         objects += feedback(neurons, series, self.powers, self.hidden, sampling, orders, self.dt)
         control.namespace["rewire"] = self._rewire(objects)
         control.run_regularly("result = rewire(k)", clock=sampling, when="before_groups", order=SAMPLE)
-        objects.append(
-            at(EventMonitor(neurons, "sample", self.recorded, record=False, name="states"), sampling, RECORD)
-        )
-        objects.append(at(EventMonitor(series, "sample", ["u"], record=False, name="values"), sampling, ENCODE))
+        objects.append(at(EventMonitor(neurons, "sample", self.recorded, name="states"), sampling, RECORD))
+        objects.append(at(EventMonitor(series, "sample", ["u"], name="values"), sampling, ENCODE))
         return Network(*objects)
 
     def _control(self) -> NeuronGroup:
@@ -345,7 +343,7 @@ class RecurrentNetwork:
         return neurons
 
     def _rewire(self, objects: list[Any]) -> Function:
-        """Return the function that fills the spike queues of the projections: in C++ only, Python fills them late."""
+        """Return the function that fills the spike queues of the projections: only in C++ are they filled too early."""
         paths = [path for obj in objects if obj.name in PROJECTIONS for path in obj._pathways]
         calls = [_REWIRE_ONE.format(path.name, path.source.N, path.target.N, float(self.dt)) for path in paths]
         rewire = Function(
@@ -353,6 +351,8 @@ class RecurrentNetwork:
         )
         code = _REWIRE.format(calls="\n        ".join(calls))
         rewire.implementations.add_implementation("cpp", code, name="_rewire")
+        same = "static inline __device__ int _rewire(int k) { return k; }"  # a CUDA program reads its wiring in time
+        rewire.implementations.add_implementation("cuda", same, name="_rewire")
         rewire.implementations.add_implementation("cython", "cdef int _rewire(int k):\n    return k", name="_rewire")
         return rewire
 

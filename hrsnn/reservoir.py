@@ -85,7 +85,7 @@ class Reservoir(TransformerMixin, BaseEstimator):
         Time step of the simulation.
     block : int
         Steps of the series in one run of the compiled network.
-    backend : {"auto", "runtime", "cpp"}, optional
+    backend : {"auto", "runtime", "cpp", "cuda"}, optional
         The choice of ``hrsnn.use_backend`` if None.
     n_jobs : int
         Processes side by side that respond to several series; -1 for one a core.

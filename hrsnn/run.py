@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 from tqdm import tqdm
 
 from hrsnn import provenance, report, store
+from hrsnn.backends import BuildOnly
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -138,8 +139,9 @@ class Run:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         attempt = self._record["attempts"][-1]
         attempt["seconds"] = round(time.perf_counter() - self._start, 3)
-        attempt["status"] = DONE if error is None else FAILED if isinstance(error, Exception) else INTERRUPTED
-        if isinstance(error, Exception):
+        failed = isinstance(error, Exception) and not isinstance(error, BuildOnly)
+        attempt["status"] = DONE if error is None else FAILED if failed else INTERRUPTED
+        if failed and error is not None:
             (self.folder / "error.txt").write_text("".join(traceback.format_exception(error)))
             error.add_note(f"(traceback in {self.folder / 'error.txt'})")
         self._write_record()

@@ -18,22 +18,35 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+from brian2 import Hz, ms
 
-from hrsnn import STDPClassifier, backends, plots
+from hrsnn import PopulationCode, Reservoir, STDPClassifier, backends, plots, topology
 from hrsnn.cli import main
-from hrsnn.models import PowerLawSTDP
+from hrsnn.models import STDP, PowerLawSTDP
 from hrsnn.studies import _stdp
 from hrsnn.studies._script import script
 from hrsnn.study import study
 
 REFERENCE = Path(__file__).parent.parent / "tests" / "reference" / "stdp_network.cpp"
 FORMS: dict[str, dict[str, Any]] = {"dense": {"backend": "cpp"}, "declared": {"backend": "cpp", "dense_kernel": False}}
+GPU_FORMS: dict[str, dict[str, Any]] = {"cuda": {"backend": "cuda"}, "dense": {"backend": "cpp"}}
+OUT_DEGREE = 50  # synapses of a reservoir's neuron
 MAX_RETRIES = 3
 WALL, CPU = 0, 1
 
 
-@study(quick=dict(data="digits", sizes=[100], n_images=200, n_script=0))
-def speed(run, data="mnist", sizes=(100, 400, 1600, 6400), n_images=500, n_script=10, repeats=3, seed=0):
+@study(quick=dict(data="digits", sizes=[100], n_images=200, n_script=0, reservoirs=[500]))
+def speed(
+    run,
+    data="mnist",
+    sizes=(100, 400, 1600, 6400),
+    n_images=500,
+    n_script=10,
+    repeats=3,
+    backend="auto",
+    reservoirs=(1000, 10_000, 100_000),
+    seed=0,
+):
     """Measure milliseconds an image in training and test, compilation, start and memory, by size and form.
 
     Forms: dense, the compiled network with the C++ kernel; declared, the same with Brian2's Synapses throughout;
@@ -46,7 +59,14 @@ def speed(run, data="mnist", sizes=(100, 400, 1600, 6400), n_images=500, n_scrip
     medians of ratios within a turn. Each stands twice: wall time, and processor time of this process and its
     children (cpu), which says more on a busy machine. Compilation starts from an empty cache in which only the
     precompiled header is ready; start is the time of a run over one image with a compiled program.
+
+    backend=cuda measures the program for the GPU beside the dense form on the same machine, and reservoirs of these
+    sizes on both: wall seconds a simulated second, learning by STDP and frozen, with 50 synapses a neuron. On a GPU
+    the start of a program is long; it stands in a column of its own and is not part of the seconds a second.
     """
+    if backend not in ("auto", "cpp", "cuda"):
+        raise ValueError(f"backend must be 'cpp' or 'cuda', got {backend!r}.")
+    forms = GPU_FORMS if backend == "cuda" else FORMS
     images = _stdp.digit_images(run, data, max(n_images, n_script, 2), n_images)
     rows = []
     with tempfile.TemporaryDirectory(prefix="hrsnn-speed-") as folder, _cache(Path(folder)):
@@ -57,16 +77,23 @@ def speed(run, data="mnist", sizes=(100, 400, 1600, 6400), n_images=500, n_scrip
         if reference is None:
             run.save(reference=f"left out: {REFERENCE.name} is not here, run this study in a checkout")
         for size in run.progress(sizes, label="sizes"):
-            measure = partial(_size, images, size, n_images, n_script, repeats, seed, reference, work)
+            measure = partial(_size, images, size, forms, n_images, n_script, repeats, seed, reference, work)
             rows += run.cached(f"size_{size}", measure)
             run.table("speed", rows)
             run.save(**_headline(rows))
-    run.figure("milliseconds", _figure(rows))
+        run.figure("milliseconds", _figure(rows))
+        table: list[dict[str, Any]] = []
+        for size in run.progress(reservoirs if backend == "cuda" else (), label="reservoirs"):
+            table += run.cached(f"reservoir_{size}", partial(_reservoir, size, repeats, seed))
+            run.table("reservoirs", table)
+            run.figure("reservoirs", _reservoir_figure(table))
+            run.save(**{f"{row['form']}_learning_{row['n_neurons']}": row["learning"] for row in table})
 
 
 def _size(
     images: _stdp.Images,
     size: int,
+    forms: dict[str, dict[str, Any]],
     n_images: int,
     n_script: int,
     repeats: int,
@@ -77,7 +104,7 @@ def _size(
     """Return one row a form for networks of one size."""
     built, times = {}, {}
     X, X_test = images.X_train[:n_images], images.X_test
-    for form, settings in FORMS.items():
+    for form, settings in forms.items():
         new = _factory(size, seed, **settings)
         build, start = (_time(partial(_once, new, X[:1])) for _ in range(2))
         built[form] = {"build_s": build[WALL], "build_cpu_s": build[CPU], "start_s": start[WALL]}
@@ -166,6 +193,41 @@ def _slow(images: _stdp.Images, size: int, n_script: int, seed: int) -> list[dic
     ]
 
 
+def _reservoir(size: int, repeats: int, seed: int, n_steps: int = 101) -> list[dict[str, Any]]:
+    """Return one row a form for reservoirs of one size: times of runs of one step and of many tell start from pace."""
+    graph = topology.random(size, min(OUT_DEGREE / (size - 1), 1.0), w_scale=0.3, seed=seed)
+    X = np.sin(np.arange(n_steps) / 3)[:, None]
+    code = PopulationCode(n_fields=20, rate_max=1000 * Hz, step=20 * ms)
+    inputs = {"input_weight": 0.25, "input_fraction": 1.0, "input_probability": 0.1}
+    rows = []
+    for form, settings in GPU_FORMS.items():
+        reservoir = Reservoir(graph, synapse=STDP(), code=code, block=n_steps, seed=seed, **inputs, **settings)
+        build = _time(partial(reservoir.fit, X))
+        reservoir.transform(X)  # compiles the network that does not learn
+        step = float(reservoir.liquid_.plastic.code.step)
+        row = {"n_neurons": size, "n_synapses": graph.number_of_edges(), "form": form}
+        liquid, table = reservoir.liquid_, reservoir.scaled(X)
+        for name, learn in (("learning", True), ("frozen", False)):
+            runs = {n: partial(liquid.run, table[:n], liquid.start(), learn=learn) for n in (1, n_steps)}
+            one, many = (median(_time(runs[n])[WALL] for _ in range(repeats)) for n in runs)
+            row |= {name: (many - one) / ((n_steps - 1) * step), f"{name}_start_s": one}
+        rate = reservoir.spike_counts_.mean() / (n_steps * step)
+        rows.append(_rounded({**row, "rate_hz": float(rate), "first_fit_s": build[WALL]}))
+    return rows
+
+
+def _reservoir_figure(rows: list[dict[str, Any]]) -> Any:
+    figure, axes = plots.figure()
+    lines: dict[str, tuple[list[float], list[float]]] = {}
+    for row in rows:
+        for name in ("learning", "frozen"):
+            points = lines.setdefault(f"{row['form']}, {name}", ([], []))
+            points[0].append(row["n_neurons"])
+            points[1].append(row[name])
+    plots.curves(axes, lines, "neurons", "seconds a simulated second", log="xy")
+    return figure
+
+
 def _row(form: str, size: int, facts: dict[str, Any], turns: list[dict[str, Any]]) -> dict[str, Any]:
     row: dict[str, Any] = {"n_neurons": size, "form": form}
     for task in ("train", "test"):
@@ -187,6 +249,8 @@ def _headline(rows: list[dict[str, Any]]) -> dict[str, Any]:
     found |= {f"build_s_{name}": row["build_s"] for name, row in short if row["build_s"]}
     own = {row["n_neurons"]: row["train_ms"] for name, row in short if name.startswith("dense")}
     scripts = {row["n_neurons"]: row["train_ms"] for name, row in short if name.startswith("script")}
+    on_gpu = {row["n_neurons"]: row["train_ms"] for name, row in short if name.startswith("cuda")}
+    found |= {f"cuda_faster_than_dense_{size}": round(own[size] / ms, 2) for size, ms in on_gpu.items()}
     return found | {f"faster_than_script_{size}": round(ms / own[size], 1) for size, ms in scripts.items()}
 
 

@@ -176,8 +176,3 @@ def test_a_header_that_does_not_compile_names_the_reason_and_leaves_nothing(tool
     with pytest.raises(RuntimeError, match=r"No space left on device.*free disk space"):
         backends.precompiled_header()
     assert not list((tmp_path / "cache").rglob("*.gch"))
-
-
-def test_cuda_is_refused_until_it_is_built(tools):
-    with pytest.raises(BackendUnavailable, match=r"'cuda' is not built yet.*backend='cpp'"):
-        resolve("cuda")
