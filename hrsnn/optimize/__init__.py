@@ -15,7 +15,8 @@ _HOME = {
     **dict.fromkeys(["convergence", "laws_before_and_after", "length_scales"], "reports"),
     **dict.fromkeys(["partial_dependence", "paste", "write_csv"], "reports"),
     **dict.fromkeys(["minimize", "resume"], "run"),
-    **dict.fromkeys(["Evaluation", "Search"], "search"),
+    "Evaluation": "evaluate",
+    "Search": "search",
     **dict.fromkeys(["Integer", "Space"], "space"),
 }
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import skopt
 
-from hrsnn.optimize.search import Evaluation, Search, one_thread
+from hrsnn.optimize.evaluate import Evaluation
+from hrsnn.optimize.search import Search, one_thread
 from hrsnn.optimize.space import Integer, Space
 
 __all__ = ["parameter_search", "random_search"]

@@ -1,15 +1,49 @@
-"""Evaluate one point: the part of a search that workers import."""
+"""Evaluate one point: the part of a search that workers import, so it imports little."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-__all__ = ["evaluate"]
+__all__ = ["Evaluation", "evaluate"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluated point.
+
+    Attributes
+    ----------
+    number : int
+        Place in the order of asking.
+    vector : tuple of float
+        The point, as Space.encode gives it.
+    value : float
+        Value of the objective; NaN if the evaluation failed.
+    variance : float
+        Variance of the value.
+    message : str
+        Why the evaluation failed; empty otherwise.
+    seconds : float
+        Time it took.
+    """
+
+    number: int
+    vector: tuple[float, ...]
+    value: float
+    variance: float = 0.0
+    message: str = ""
+    seconds: float = math.nan
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is no value."""
+        return not math.isfinite(self.value)
 
 
 def evaluate(

@@ -6,15 +6,17 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from hrsnn.optimize.evaluate import evaluate
-from hrsnn.optimize.search import Evaluation, Search
-from hrsnn.optimize.space import Space
+from hrsnn.optimize.evaluate import Evaluation, evaluate
 from hrsnn.optimize.storage import FILE, Storage
 from hrsnn.optimize.workers import Workers
+
+if TYPE_CHECKING:
+    from hrsnn.optimize.search import Search
+    from hrsnn.optimize.space import Space
 
 __all__ = ["minimize", "resume"]
 
@@ -81,6 +83,8 @@ def minimize(
     .. [1] Chakraborty & Mukhopadhyay, Exploiting heterogeneity in timescales for sparse recurrent spiking
        neural networks, section III-C and eq 7.
     """
+    from hrsnn.optimize.search import Search  # here, for workers run the main script's imports again
+
     if not callable(objective):
         raise TypeError(f"objective must be callable, got {objective!r}.")
     for name, number in (("n_calls", n_calls), ("n_draws", n_draws), ("n_workers", n_workers), ("timeout", timeout)):

@@ -6,7 +6,6 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -18,12 +17,13 @@ from skopt.learning.gaussian_process.kernels import ConstantKernel, WhiteKernel
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from hrsnn.optimize.distance import METRICS, PRODUCT_METRICS, group_names, squared_distances
+from hrsnn.optimize.evaluate import Evaluation
 from hrsnn.optimize.fit import posterior_optimizer
 from hrsnn.optimize.kernel import WassersteinMatern
 from hrsnn.optimize.space import Space
 from hrsnn.optimize.warp import Warp
 
-__all__ = ["Evaluation", "Search"]
+__all__ = ["Search"]
 
 N_CANDIDATES = {"sliced": 500, "sinkhorn": 30}  # 2000 otherwise
 LOCAL_STEPS = (0.2, 0.1, 0.05, 0.02, 0.01, 0.003)  # of the unit cube, around the best; not for sinkhorn
@@ -37,39 +37,6 @@ def _threads() -> ThreadpoolController:
 def one_thread() -> AbstractContextManager:
     """Keep linear algebra in one thread: its matrices are small."""
     return _threads().limit(limits=1)
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """One evaluated point.
-
-    Attributes
-    ----------
-    number : int
-        Place in the order of asking.
-    vector : tuple of float
-        The point, as Space.encode gives it.
-    value : float
-        Value of the objective; NaN if the evaluation failed.
-    variance : float
-        Variance of the value.
-    message : str
-        Why the evaluation failed; empty otherwise.
-    seconds : float
-        Time it took.
-    """
-
-    number: int
-    vector: tuple[float, ...]
-    value: float
-    variance: float = 0.0
-    message: str = ""
-    seconds: float = math.nan
-
-    @property
-    def failed(self) -> bool:
-        """Whether there is no value."""
-        return not math.isfinite(self.value)
 
 
 class Search:

@@ -13,7 +13,7 @@ from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]
 
-from hrsnn.optimize.search import Evaluation
+from hrsnn.optimize.evaluate import Evaluation
 
 __all__ = ["Storage"]
 
