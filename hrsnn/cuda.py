@@ -38,6 +38,7 @@ _STOP = """
     CUDA_SAFE_CALL(cudaMemcpyFromSymbol(&_stop_now, _hrsnn_stop, sizeof(int)));
     if (_stop_now) Network::_globally_stopped = true;
 """
+_NUMBERED = 'Save the "synapse number"'
 _SERIAL = "// Synaptic effects modify source group variables."
 
 
@@ -207,20 +208,24 @@ def _complete(manifest: Manifest, network: Network, device: Any) -> None:
 def _adapt(work: Path) -> None:
     """Make two sources of all, with what brian2cuda leaves out for networks like ours."""
     units = []
-    for k, path in enumerate(sorted((work / "code_objects").glob("*.cu"))):
-        text = path.read_text()
+    sources = {path.stem: path.read_text() for path in sorted((work / "code_objects").glob("*.cu"))}
+    counted = {name for text in sources.values() for name in re.findall(r"!(\w+)_multiple_pre_post", text)}
+    for k, (stem, text) in enumerate(sources.items()):
+        # The search for double synapses, a map of all pairs that takes seconds for millions: only where it is used.
+        if not any(f"{name}_multiple_pre_post" in text for name in counted) and _NUMBERED not in text:
+            text = text.replace("for (int _i=0; _i<newsize; _i++)", "for (int _i=0; _i<0; _i++)")
         # Objects with a time step of their own have a clock of their own, and there may be no default clock.
         clock = re.search(r"(\w+)\.timestep\[0\],", text)
         if clock:
             text = text.replace("defaultclock.timestep[0]", f"{clock[1]}.timestep[0]")
         if "_stop_if(_" in text:
-            launched = f'CUDA_CHECK_ERROR("_run_kernel_{path.stem}");'
+            launched = f'CUDA_CHECK_ERROR("_run_kernel_{stem}");'
             if text.count(launched) != 1:
-                raise NotImplementedError(f"{path.stem} ends a run, but where it is launched was not found.")
+                raise NotImplementedError(f"{stem} ends a run, but where it is launched was not found.")
             text = text.replace(launched, launched + _STOP)
         if _SERIAL in text:
             warnings.warn(
-                f"{path.stem} changes its source at each spike in a way that threads cannot share: it will run in a "
+                f"{stem} changes its source at each spike in a way that threads cannot share: it will run in a "
                 "single thread.",
                 RuntimeWarning,
                 stacklevel=2,

@@ -4,6 +4,7 @@ The emulator (``cuda_emulator.h``) compiles brian2cuda's whole program, kernels 
 but the races between threads is tested without a GPU.
 """
 
+import re
 import subprocess
 import time
 import warnings
@@ -221,6 +222,10 @@ def test_every_network_generates_in_parallel_form_and_in_time(emulated, tmp_path
     assert not [warning for warning in said if "a single thread" in str(warning.message)]
     assert kernels.count("Network::_globally_stopped = true;") == (2 if name == "coupled ensembles" else 1)
     assert "defaultclock.timestep" not in kernels
+    # Double synapses are searched for only where an update that is not a sum asks for them: lateral inhibition.
+    asked = set(re.findall(r"!(\w+)_multiple_pre_post", kernels))
+    assert all(group.endswith("lateral") for group in asked)
+    assert kernels.count("_i<newsize") == len(asked)
     assert "num_parallel_blocks = 1;" in program
 
 
