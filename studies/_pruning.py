@@ -17,8 +17,6 @@ from hrsnn import Forecaster, Gamma, PopulationCode, Reservoir, datasets, metric
 from hrsnn.models import LIF, STDP
 from hrsnn.studies import _forecast
 
-Graph = nx.DiGraph
-
 #: Laws of the membrane time constants by type; each neuron keeps its draw, as an attribute of its node.
 TAU_M = {
     "E": Gamma(mean=20 * ms, shape=3, low=3 * ms, high=100 * ms),
@@ -36,7 +34,7 @@ ALPHAS = (1e-7, 1e-5, 1e-3)
 N_STDP = 300  # steps of the series from which STDP learns
 
 
-def network(kind: str, n_neurons: int, seed: int) -> Graph:
+def network(kind: str, n_neurons: int, seed: int) -> nx.DiGraph:
     """Return an unpruned network whose nodes carry their time constants.
 
     Parameters
@@ -54,7 +52,7 @@ def network(kind: str, n_neurons: int, seed: int) -> Graph:
     return graph
 
 
-def draw_time_constants(graph: Graph, seed: int) -> None:
+def draw_time_constants(graph: nx.DiGraph, seed: int) -> None:
     """Give each node of a new graph its ``tau_m`` in seconds, by its type."""
     rng = np.random.default_rng([seed, 1])
     for data in graph.nodes.values():
@@ -90,7 +88,7 @@ def series(name: str, n_train: int, n_tuning: int, n_test: int) -> _forecast.Spl
     return _forecast.split(X, n_train, n_warm, n_free, n_tuning, n_test)
 
 
-def reservoir(graph: Graph, seed: int, input_weight: float, backend: str) -> Reservoir:
+def reservoir(graph: nx.DiGraph, seed: int, input_weight: float, backend: str) -> Reservoir:
     """Return the reservoir of a graph; inputs reach every neuron, whatever is left of the network."""
     return Reservoir(
         graph,
@@ -136,7 +134,7 @@ class Spiking:
 
 
 def measure(
-    graph: Graph, data: _forecast.Split, seed: int, threshold: float, input_weight: float, backend: str
+    graph: nx.DiGraph, data: _forecast.Split, seed: int, threshold: float, input_weight: float, backend: str
 ) -> dict[str, Any]:
     """Train a network on a series and judge its forecasts.
 
@@ -161,14 +159,14 @@ def measure(
 
 
 def least_active_pruned(
-    graph: Graph, X: np.ndarray, keep: float, n_iterations: int, seed: int, input_weight: float, backend: str
-) -> Graph:
+    graph: nx.DiGraph, X: np.ndarray, keep: float, n_iterations: int, seed: int, input_weight: float, backend: str
+) -> nx.DiGraph:
     """Return the network after activity pruning; each iteration trains by STDP and counts spikes.
 
     Neurons that lose all synapses stay: they receive input and are read out like all others.
     """
 
-    def train(current: Graph) -> tuple[Graph, Mapping[Any, float]]:
+    def train(current: nx.DiGraph) -> tuple[nx.DiGraph, Mapping[Any, float]]:
         fitted = reservoir(current, seed, input_weight, backend).fit(X)
         fitted.transform(X[:N_STDP])
         return fitted.graph_, dict(zip(current, fitted.spike_counts_.tolist(), strict=True))
@@ -176,7 +174,7 @@ def least_active_pruned(
     return list(pruning.activity_pruning(graph, train, keep, n_iterations, isolated=True))[-1]
 
 
-def thinned_alike(graph: Graph, history: Sequence[Mapping[str, Any]], choice: str, seed: int) -> Graph:
+def thinned_alike(graph: nx.DiGraph, history: Sequence[Mapping[str, Any]], choice: str, seed: int) -> nx.DiGraph:
     """Return the network after iterations that remove as many synapses and neurons as in a pruning's history.
 
     Only the choice of synapses in step I differs: the weakest go ("magnitude"), or any ("uniform", kept weights
@@ -185,7 +183,7 @@ def thinned_alike(graph: Graph, history: Sequence[Mapping[str, Any]], choice: st
     records = [entry for entry in history if "step" not in entry]
     rng = np.random.default_rng([seed, 2])
 
-    def thin(current: Graph, n_edges: int) -> Graph:
+    def thin(current: nx.DiGraph, n_edges: int) -> nx.DiGraph:
         if n_edges >= current.number_of_edges():
             return current
         if choice == "magnitude":
@@ -199,7 +197,7 @@ def thinned_alike(graph: Graph, history: Sequence[Mapping[str, Any]], choice: st
     return thin(graph, records[-1]["n_synapses"])
 
 
-def uncoupled(graph: Graph) -> Graph:
+def uncoupled(graph: nx.DiGraph) -> nx.DiGraph:
     """Return the network with synapses too weak to matter, to see what they are good for."""
     copy = graph.copy()
     for *_, data in copy.edges(data=True):
@@ -207,7 +205,7 @@ def uncoupled(graph: Graph) -> Graph:
     return copy
 
 
-def packed(graph: Graph) -> dict[str, np.ndarray]:
+def packed(graph: nx.DiGraph) -> dict[str, np.ndarray]:
     """Return a pruned graph as arrays, for a run's folder: nodes, tau_m, pre, post and weight."""
     edges = list(graph.edges(data="weight"))
     return {
@@ -219,7 +217,7 @@ def packed(graph: Graph) -> dict[str, np.ndarray]:
     }
 
 
-def unpacked(original: Graph, arrays: Mapping[str, np.ndarray]) -> Graph:
+def unpacked(original: nx.DiGraph, arrays: Mapping[str, np.ndarray]) -> nx.DiGraph:
     """Return the graph of `packed` arrays, with the other attributes of the original's nodes."""
     graph = nx.DiGraph()
     for node, tau_m in zip(arrays["nodes"].tolist(), arrays["tau_m"].tolist(), strict=True):

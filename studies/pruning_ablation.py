@@ -76,12 +76,12 @@ def pruning_ablation(
     rows: list[dict[str, Any]] = []
     for seed in run.progress(seeds, label="seeds"):
         dense = _pruning.network(network, n_neurons, seed)
-        options = dict(
+        options: dict[str, Any] = dict(
             keep_synapses=keep_synapses, keep_neurons=keep_neurons, n_iterations=n_iterations, n_steps=n_steps
         )
         graphs: dict[str, Any] = run.cached(f"steps_{seed}", lambda: _steps(dense, {**options, "seed": seed}))  # noqa: B023
         for choice in choices:
-            given = {**options, "seed": seed, **CHOICES[choice]}
+            given: dict[str, Any] = {**options, "seed": seed, **CHOICES[choice]}
             graphs[choice] = run.cached(
                 f"{choice}_{seed}".replace(" ", "_"),
                 lambda given=given: _pruning.packed(pruning.LyapunovNoisePruning(**given).prune(dense)),  # noqa: B023
@@ -106,7 +106,8 @@ def _steps(dense: nx.DiGraph, options: dict[str, Any]) -> dict[str, Any]:
     """Return the graphs of all points but A, packed."""
 
     def iterated(**switches: bool) -> tuple[nx.DiGraph, float | None]:
-        pruner = pruning.LyapunovNoisePruning(**options, add_edges=False, tune_timescales=False, **switches)
+        settings: dict[str, Any] = {**options, "add_edges": False, "tune_timescales": False, **switches}
+        pruner = pruning.LyapunovNoisePruning(**settings)
         return pruner.prune(dense), pruner.gain_
 
     seed = options["seed"]

@@ -174,8 +174,7 @@ class Twin:
 
     def __call__(self, vector, block):
         parts = dict(zip(self.names, np.split(vector, 3), strict=True))
-        before = {**self.rest[min(block, len(self.rest) - 1)], **parts} if block else {**self.rest[0], **parts}
-        after = self.liquid.run(self.table[block : block + 1], before).state
+        after = self.liquid.run(self.table[block : block + 1], self.rest[block] | parts).state
         self.rest[block + 1 :] = [after]
         return np.concatenate([after[name] for name in self.names])
 
