@@ -85,7 +85,7 @@ def lorenz(
     n_free=800,
     dt=0.02,
     threshold=0.4,
-    alphas=(1e-10, 1e-8, 1e-6, 1e-4, 1e-2),
+    alphas=(1e-12, 1e-10, 1e-8, 1e-6, 1e-4),
     code="current",
     step: Quantity = 20 * ms,
     time_step: Quantity = 1 * ms,
