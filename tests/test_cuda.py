@@ -30,11 +30,13 @@ from hrsnn import (
     topology,
 )
 from hrsnn.backends import BuildOnly
+from hrsnn.cli import main
 from hrsnn.competition import Competition
 from hrsnn.engine import Blueprint, CppEngine, engine
 from hrsnn.functions import FUNCTIONS
 from hrsnn.models import LIF, STDP, ShortTerm
 from hrsnn.program import ProgramEngine
+from hrsnn.run import list_runs
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # its own, about its dependencies
@@ -164,6 +166,19 @@ def test_only_building_builds_and_says_where(emulated, monkeypatch, tmp_path):
     assert (machine.folder / "main").is_file()
     with pytest.raises(BuildOnly, match=f"is built, and not run: {machine.folder}"):
         machine.run({}, [])
+
+
+def test_the_command_line_builds_a_study(emulated, monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("HRSNN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(EmulatedEngine, "compile", lambda self, work: (work / "main").touch())
+    build = ["run", "mnist_stdp", "--quick", "--backend", "cuda", "--build-only", "data=digits", "n_neurons=5"]
+    assert main([*build, "--folder", str(tmp_path / "runs")]) == 0
+    (program,) = (tmp_path / "cache" / "programs").iterdir()
+    assert capsys.readouterr().out.splitlines()[-1] == f"The program is built, and not run: {program}"
+    (run,) = list_runs(tmp_path / "runs")
+    assert run.status == "interrupted"  # hrsnn resume runs it where there is a GPU
+    assert not (run.folder / "error.txt").exists()
+    assert not backends.is_build_only()
 
 
 # Every network
