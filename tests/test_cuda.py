@@ -270,7 +270,7 @@ def test_classifier_learns_as_in_cpp(emulated):
 def test_coupled_ensembles_learn_as_in_cpp(emulated):
     rng = np.random.default_rng(0)
     shapes = zip((1, test_coupling.N_FRAMES), test_coupling.N_IN, strict=True)
-    samples = [150 * rng.random((4, *shape)) * (rng.random((4, *shape)) < 0.6) for shape in shapes]
+    samples = [150 * rng.random((4, frames * n)) * (rng.random((4, frames * n)) < 0.6) for frames, n in shapes]
     weights = [0.3 * rng.random(size) + 0.1 for size in zip(test_coupling.N_IN, test_coupling.N, strict=True)]
     found = []
     for backend in ("cpp", "cuda"):
