@@ -184,8 +184,8 @@ class PresentationNetwork:
         Parameters
         ----------
         others : sequence of str
-            Names of further ensembles that see the same samples: a sample is shown again to all if one of them asks.
-            Link the variable ``quiet_<name>`` of ``control`` to their ``quiet``.
+            Names of further ensembles that are shown the same samples: if one of them asks for a sample again, this
+            one waits without input. Link the variable ``quiet_<name>`` of ``control`` to their ``quiet``.
         """
         presentation = Clock(self.n_total * self.dt, name=f"{self.prefix}presentation")
         control = self._control(others)
@@ -253,12 +253,13 @@ class PresentationNetwork:
         count = """
             step += 1
             finished = int(step >= n_total)
-            quiet = finished*int(n_spikes < min_spikes*shown(sample*second))*int(retries < max_retries)"""
+            quiet = finished*int(n_spikes < min_spikes*shown(sample*second))*int(retries < max_retries)
+            quiet = quiet*int(intensity > 0)"""
         advance = f"""
             again = int({" + ".join(["quiet", *(f"quiet_{name}" for name in others)])} > 0)
             retries = (1 - finished)*retries + again*(retries + 1)
             sample += finished*(1 - again)
-            intensity = (1 - finished)*intensity + finished*(1 + again*(intensity - 1 + 0.5*quiet))
+            intensity = (1 - finished)*intensity + finished*(1 - again + quiet*(intensity + 0.5))
             n_presentations += finished
             n_spikes = (1 - finished)*n_spikes
             n_recent = (1 - finished*(1 - learning))*n_recent

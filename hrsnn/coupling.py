@@ -52,8 +52,8 @@ class Coupling:
 class CoupledNetwork:
     """Ensembles that are shown the parts of a sample at the same time, with synapses between them.
 
-    A sample is shown again to all ensembles if one of them that has input drew fewer than ``min_spikes`` spikes; only
-    the input of such an ensemble becomes brighter.
+    A sample is shown again, brighter, to an ensemble that drew fewer than ``min_spikes`` spikes, while the others wait
+    without input.
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         samples, neurons with the same label are joined by synapses of the fixed weight ``w_manual``. ``none``:
         the ensembles learn alone, each as an STDPClassifier, and share the vote.
     synapse : SynapseModel, optional
-        Synapse between ensembles; ``CrossModalSTDP(offset=0.1)`` if None.
+        Synapse between ensembles; ``CrossModalSTDP(eta=0.02, offset=0.02, tau=60*ms)`` if None.
     fraction : float
         Share of the pairs of neurons of two ensembles (with "manual", of the pairs with the same label) that are
         joined, in (0, 0.5]: more would make a neuron sender and receiver.
@@ -57,8 +57,8 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     pruning : hrsnn.pruning.STDPPruning, optional
         Prune, and share, the input weights of each ensemble between batches of the training.
     n_epochs, anneal, max_retries, min_votes, n_label_samples, vote
-        As in ``STDPClassifier``. A sample is shown again if one of the ensembles that have input drew fewer than its
-        ``min_spikes`` spikes; with ``coupling="none"`` only to that ensemble.
+        As in ``STDPClassifier``. A sample is shown again to an ensemble that drew fewer than its ``min_spikes``
+        spikes, while the others wait without input.
     batch_size, dt, dense_kernel, backend, n_jobs, checkpoint, seed
         As in ``STDPClassifier``.
 
@@ -323,7 +323,7 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         if self.min_votes is not None and not self.min_votes >= 0:
             raise ValueError(f"min_votes must not be negative, or None, got {self.min_votes!r}.")
         NeuronVote(self.vote)  # refuses a wrong name before the training, not after it
-        synapse = CrossModalSTDP(offset=0.1) if self.synapse is None else self.synapse
+        synapse = CrossModalSTDP(eta=0.02, offset=0.02, tau=60 * ms) if self.synapse is None else self.synapse
         if self.coupling == "manual":
             synapse = synapse.replace(**synapse.frozen)
         common = ("max_retries", "batch_size", "dt", "dense_kernel", "backend", "seed")

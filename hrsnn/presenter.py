@@ -240,17 +240,22 @@ class Presenter:
     def _response(
         self, result: Mapping[str, np.ndarray], blocks: Sequence[np.ndarray], min_spikes: Sequence[int]
     ) -> Response:
-        """Sort the spikes by sample; which presentation was a sample's last follows from the counts themselves."""
+        """Sort the spikes by sample; which presentation was an ensemble's last follows from the counts themselves."""
         parts = self.network.parts
         counts = [self._counts(part, result) for part in parts]
         totals = np.stack([each.sum(axis=1) for each in counts])
         least = np.stack([n * _shown(part, block) for n, part, block in zip(min_spikes, parts, blocks, strict=True)])
-        last: list[int] = []
-        retries, n_samples = 0, len(blocks[0])
-        for k in range(totals.shape[1]):
-            again = len(last) < n_samples and (totals[:, k] < least[:, len(last)]).any()
-            retries = retries + 1 if again and retries < self.network.max_retries else 0
-            if not retries:
+        n_samples, n_presentations = len(blocks[0]), totals.shape[1]
+        last: list[int] = []  # presentation of each sample
+        read = np.zeros((len(parts), n_samples), dtype=int)  # the last one to each ensemble
+        active, retries = np.ones(len(parts), dtype=bool), 0
+        for k in range(n_presentations if n_presentations >= n_samples else 0):
+            sample = min(len(last), n_samples - 1)
+            read[active, sample] = k
+            quiet = active & (totals[:, k] < least[:, sample]) & (retries < self.network.max_retries)
+            again = quiet.any()
+            active, retries = (quiet, retries + 1) if again else (np.ones(len(parts), dtype=bool), 0)
+            if not again:
                 last.append(k)
         if len(last) != n_samples:
             raise RuntimeError(
@@ -258,7 +263,8 @@ class Presenter:
             )
         presentations = np.diff(last, prepend=-1)
         spikes = np.add.reduceat(totals.sum(axis=0), np.array(last) - presentations + 1)
-        return Response(np.hstack([each[last] for each in counts]).astype(np.uint16), spikes, presentations)
+        shown = [each[rows] for each, rows in zip(counts, read, strict=True)]
+        return Response(np.hstack(shown).astype(np.uint16), spikes, presentations)
 
     def _counts(self, part: PresentationNetwork, result: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the spikes of each neuron in each presentation, array of shape (n_presentations, n_neurons)."""

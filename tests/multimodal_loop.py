@@ -14,7 +14,7 @@ def power_law(w, since, eta, offset, tau, mu=0.9):
 
 def present_coupled(X, W, couplings, *, n_on, n_rest, seeds, eta, offset, w_total, theta_plus, theta=20.0, tau=20.0,
                     cross, learning=True, max_retries=3, min_spikes=5, g_inh=17.0):  # fmt: skip
-    """Show samples to ensembles; return spikes (step, neuron) of each, W, couplings and presentations in all.
+    """Show samples to ensembles; return spikes (step, neuron) of each, W, couplings, all presentations, those read.
 
     X : (n_samples, n_frames, n_inputs) for each ensemble, spikes a step.  W : (n_inputs, n_neurons) for each.
     couplings : {(source, target): (w, mask)}, both (n_source, n_target).  cross : eta, offset, tau and gain of these.
@@ -30,6 +30,7 @@ def present_coupled(X, W, couplings, *, n_on, n_rest, seeds, eta, offset, w_tota
     t_exc = [np.full(n, -np.inf) for n in n_each]
     spikes, step, n_presentations, sample, retries = [[] for _ in E], 0, 0, 0, 0
     intensity = np.ones(len(W))
+    read = np.zeros((len(X[0]), len(W)), dtype=int)
     while sample < len(X[0]):
         start, fired = step, np.zeros(len(W), dtype=int)
         for e in E:
@@ -93,9 +94,10 @@ def present_coupled(X, W, couplings, *, n_on, n_rest, seeds, eta, offset, w_tota
                 fired[e] += int(spiking[e].sum())
         step = start + n_on + n_rest
         n_presentations += 1
-        has_input = np.array([X[e][sample].any() for e in E])
+        read[sample, intensity > 0] = n_presentations - 1
+        has_input = np.array([X[e][sample].any() for e in E]) & (intensity > 0)
         quiet = (fired < min_spikes) & has_input & (retries < max_retries)
         retries = retries + 1 if quiet.any() else 0
-        intensity = intensity + 0.5 * quiet if quiet.any() else np.ones(len(W))
+        intensity = (intensity + 0.5) * quiet if quiet.any() else np.ones(len(W))
         sample += not quiet.any()
-    return spikes, W, {key: w for key, (w, _) in couplings.items()}, n_presentations
+    return spikes, W, {key: w for key, (w, _) in couplings.items()}, n_presentations, read
