@@ -261,3 +261,28 @@ def connections(classifier: MultimodalClassifier) -> dict[str, Any]:
         "w_correct": mean(correct),
         "w_wrong": mean(~correct),
     }
+
+
+def bars(axes: Any, groups: Sequence[str], scores: Mapping[str, Any]) -> None:
+    """Draw accuracy in groups of bars, one bar a method, with the spread over seeds.
+
+    Parameters
+    ----------
+    groups : sequence of str
+        Names below the groups.
+    scores : mapping of str to array of shape (n_groups,) or (n_seeds, n_groups)
+        Accuracy from 0 to 1. With several seeds the bar is the mean and the line one standard deviation.
+    """
+    width = 0.8 / len(scores)
+    for k, (name, values) in enumerate(scores.items()):
+        runs = 100 * np.atleast_2d(np.asarray(values, dtype=float))
+        if runs.shape[1] != len(groups):
+            raise ValueError(f"scores of {name!r} have {runs.shape[1]} values, but there are {len(groups)} groups.")
+        spread = runs.std(axis=0, ddof=1) if len(runs) > 1 else None
+        axes.bar(
+            np.arange(len(groups)) + (k + 0.5) * width - 0.4, runs.mean(axis=0), 0.9 * width, yerr=spread, label=name
+        )
+    axes.set_xticks(range(len(groups)), groups)
+    axes.set(ylabel="accuracy (%)")
+    if len(scores) > 1:
+        axes.legend(frameon=False, fontsize=8.5)

@@ -97,7 +97,7 @@ def multimodal_noise(
             run.table("networks", rows)
     run.save(**_means(rows, "noise"))
     figure, axes = plots.figure()
-    plots.bars(axes, list(noises), {name: _grid(rows, name, "noise", noises, seeds) for name in found})
+    _multimodal.bars(axes, list(noises), {name: _grid(rows, name, "noise", noises, seeds) for name in found})
     run.figure("accuracy_by_noise", figure)
 
 
@@ -221,7 +221,7 @@ def inhibition_homeostasis(
             run.table("networks", rows)
     run.save(data=seen.name, **_means(rows, "n_neurons"))
     figure, axes = plots.figure()
-    plots.bars(axes, list(ABLATIONS), {"accuracy": _by_network(rows, seeds)})
+    _multimodal.bars(axes, list(ABLATIONS), {"accuracy": _by_network(rows, seeds)})
     run.figure("accuracy_by_network", figure)
 
 
