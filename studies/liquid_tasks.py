@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,7 @@ def spoken_digits(
 
     spikes: mean number of a neuron a test sound; efficiency: accuracy over spikes. The tests are Wilcoxon's over seeds.
     """
-    task = _classify.spoken_digits(n_train, n_test, test_speaker)
+    task = _task(run, _classify.spoken_digits, n_train, n_test, test_speaker)
     settings = dict(w_scale=w_scale, input_weight=input_weight, rate_max=rate_max, n_windows=n_windows, backend=backend)
     _compare(run, task, n_neurons, seeds, n_learn, settings | EARS)
 
@@ -69,7 +69,7 @@ def nmnist(
 
     As spoken_digits, which see; the inputs are the events of squares of 2 x 2 pixels in steps of 20 ms.
     """
-    task = _classify.camera(n_train, n_test)
+    task = _task(run, _classify.camera, n_train, n_test)
     settings = dict(w_scale=w_scale, input_weight=input_weight, rate_max=rate_max, n_windows=n_windows, backend=backend)
     _compare(run, task, n_neurons, seeds, n_learn, settings | PIXELS)
 
@@ -93,7 +93,7 @@ def network_size(
     Chakraborty & Mukhopadhyay, figure 5 (there KTH and DVS128 gestures, 100 to 2000 neurons): the fewer the neurons,
     the larger the lead of heterogeneous networks. Sounds, readout and baselines as in spoken_digits.
     """
-    task = _classify.spoken_digits(n_train, n_test)
+    task = _task(run, _classify.spoken_digits, n_train, n_test)
     settings = dict(w_scale=w_scale, input_weight=input_weight, rate_max=rate_max, n_windows=n_windows, backend=backend)
     rows: list[dict[str, Any]] = []
     for n in run.progress(sizes, label="sizes"):
@@ -129,7 +129,7 @@ def limited_data(
     from n_learn sounds, which are in the smallest share too; the readout from the share. Sounds, readout and
     baselines as in spoken_digits.
     """
-    task = _classify.spoken_digits(n_train, n_test)
+    task = _task(run, _classify.spoken_digits, n_train, n_test)
     settings = dict(w_scale=w_scale, input_weight=input_weight, rate_max=rate_max, n_windows=n_windows, backend=backend)
     parts = {fraction: task.share(fraction) for fraction in fractions}
     rows: list[dict[str, Any]] = []
@@ -183,7 +183,7 @@ def sparse_connections(
     networks; active neurons fire at least once in the test. The source finds the best accuracy of heterogeneous
     networks at fewer synapses than that of homogeneous ones. Sounds and readout as in spoken_digits.
     """
-    task = _classify.spoken_digits(n_train, n_test)
+    task = _task(run, _classify.spoken_digits, n_train, n_test)
     settings = dict(input_weight=input_weight, rate_max=rate_max, n_windows=n_windows, backend=backend)
     rows: list[dict[str, Any]] = []
     jobs = [(lam, w, variant, seed) for lam in lambdas for w in w_scales for variant in ENDS for seed in seeds]
@@ -214,6 +214,11 @@ def sparse_connections(
             plots.heat_map(axes, values, lambdas, w_scales, *names, limits=(0, 100 * top))
             axes.set_title(variant, fontsize=10)
     run.figure("active_and_accuracy", figure)
+
+
+def _task(run: Run, make: Callable[..., _classify.Task], *sizes: Any) -> _classify.Task:
+    """Return a task, made once in a run."""
+    return _classify.Task(**run.cached("task", lambda: vars(make(*sizes))))
 
 
 def _compare(
