@@ -15,8 +15,8 @@ from hrsnn.study import study
 
 SMALL: dict[str, Any] = dict(n_train=60, n_test=30, n_learn=5, seeds=[0])
 VALUES = ("accuracy", "spikes", "rate_hz", "active", "efficiency")
-EARS = {"input_fraction": 0.5, "input_probability": 0.2}  # of 64 channels
-PIXELS = {"input_fraction": 0.5, "input_probability": 0.05}  # of some 600 squares
+EARS: dict[str, Any] = {"input_fraction": 0.5, "input_probability": 0.2}  # of 64 channels
+PIXELS: dict[str, Any] = {"input_fraction": 0.5, "input_probability": 0.05}  # of some 600 squares
 ENDS = ("HoNHoS", "HeNHeS")  # the two that the source compares against size and connections
 LABELS = {"accuracy": "accuracy", "spikes": "spikes of a neuron a sample"}
 
