@@ -186,10 +186,8 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         self._start(X.shape[1])
         decisive = {name: value for name, value in self.get_params(deep=False).items() if name not in MUTABLE}
         key = checkpoint.fingerprint([decisive, *self.layer_.models(), backends.resolve(self.backend)], X)
-        stopped = checkpoint.resume(self.checkpoint, key)
-        if stopped is not None:
-            self.state_ = stopped[0]
-        self._train(X, stopped[1]["done"] if stopped else 0, key)
+        self.state_, progress = checkpoint.resume(self.checkpoint, key) or (self.state_, {"done": 0})
+        self._train(X, progress["done"], key)
         self._finish(X, y)
         return self
 
@@ -350,7 +348,8 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         self.layer_ = Competition(n_features, **settings)
         if connections is None and self.pruning is not None and self.pruning.regime == "before":
             shape = (self.layer_.n_inputs, self.n_neurons)
-            connections = np.nonzero(self.pruning.random_mask(shape, None, np.random.default_rng([self.seed, 3])))
+            i, j = np.nonzero(self.pruning.random_mask(shape, None, np.random.default_rng([self.seed, 3])))
+            connections = i, j
         self.layer_.connect(connections)
         self.state_ = {"input_to_exc.w": self.layer_.initial_weights(connections)}
 
