@@ -186,9 +186,9 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         self._start(X.shape[1])
         decisive = {name: value for name, value in self.get_params(deep=False).items() if name not in MUTABLE}
         key = checkpoint.fingerprint([decisive, *self.layer_.models(), backends.resolve(self.backend)], X)
-        stopped = checkpoint.resume(self.checkpoint, key) or (self.state_, {"done": 0})
-        self.state_ = stopped[0]
-        self._train(X, stopped[1]["done"], key)
+        if stopped := checkpoint.resume(self.checkpoint, key):
+            self.state_ = stopped[0]
+        self._train(X, stopped[1]["done"] if stopped else 0, key)
         self._finish(X, y)
         return self
 
