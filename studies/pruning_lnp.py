@@ -203,9 +203,15 @@ def _tests(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 entry[f"{key}_difference"] = float(np.mean(a - b))
                 entry[f"{key}_p"] = float(stats.wilcoxon(a, b).pvalue) if np.any(a != b) else 1.0
                 entry[f"{key}_variance_ratio"] = float(a.var() / b.var()) if b.var() > 0 else np.nan
-                entry[f"{key}_variance_p"] = float(stats.levene(a, b).pvalue) if b.var() + a.var() > 0 else np.nan
+                entry[f"{key}_variance_p"] = _levene(a, b)
             table.append(entry)
     return table
+
+
+def _levene(a: np.ndarray, b: np.ndarray) -> float:
+    """Return Levene's p; nan where all distances to the median are equal, as for two seeds."""
+    spread = [np.ptp(np.abs(values - np.median(values))) for values in (a, b)]
+    return float(stats.levene(a, b).pvalue) if max(spread) > 0 else np.nan
 
 
 def _headline(rows: list[dict[str, Any]]) -> dict[str, float]:

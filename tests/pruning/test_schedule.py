@@ -68,7 +68,7 @@ def test_is_a_value():
     assert pruning == STDPPruning(threshold=0.2, levels=3) == copy.deepcopy(pruning) != STDPPruning(threshold=0.2)
     assert hash(pruning) == hash(copy.deepcopy(pruning))
     assert repr(pruning) == (
-        "STDPPruning(threshold=0.2, levels=3, n_batches=12, warm_up=3, regime='while', connectivity=None)"
+        "STDPPruning(threshold=0.2, levels=3, n_batches=12, warm_up=3, regime='while', connectivity=None, n_settle=1)"
     )
     with pytest.raises(dataclasses.FrozenInstanceError, match="threshold"):
         pruning.threshold = 0.5
