@@ -55,7 +55,7 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     n_alone : int
         Samples that the ensembles of "manual" learn alone first.
     pruning : hrsnn.pruning.STDPPruning, optional
-        Prune, and share, the input weights of each ensemble between batches of the training.
+        Prune, and share, the input weights of each ensemble between batches of the training; ``n_settle`` is not used.
     n_epochs, anneal, max_retries, min_votes, n_label_samples, vote
         As in ``STDPClassifier``. A sample is shown again to an ensemble that drew fewer than its ``min_spikes``
         spikes, while the others wait without input.
