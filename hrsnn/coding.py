@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ GAIN, BIAS = Normal(mean=0.0, std=1.0), Normal(mean=1.0, std=0.5)  # of `Current
 GOLDEN = 0.6180339887498949  # spreads the first phases of the inputs evenly, whatever their number
 
 
-class SeriesCode:
+class SeriesCode(ABC):
     """How values in [0, 1] become the rates of input neurons (base class of the codes).
 
     ``rate`` is a Brian2 expression of ``u``, the value of the input's feature, and of the constants of the input
@@ -40,9 +41,9 @@ class SeriesCode:
         self.rate_max, self.step, self.spikes = rate_max, step, spikes
 
     @property
+    @abstractmethod
     def inputs_per_feature(self) -> int:
         """Number of input neurons of a feature."""
-        raise NotImplementedError
 
     def constants(self, n_features: int) -> dict[str, np.ndarray]:
         """Return the constants of each input: ``feature``, its feature, ``phase_start``, and those of ``rate``.
@@ -62,9 +63,9 @@ class SeriesCode:
             "peak": np.full(n, float(self.rate_max)),
         }
 
+    @abstractmethod
     def rates(self, u: Any) -> np.ndarray:
         """Return rates in hertz of shape (n_steps, n_inputs) for u in [0, 1] of shape (n_steps, n_features)."""
-        raise NotImplementedError
 
     def program(self) -> str:
         """Return all of the code that is compiled in."""

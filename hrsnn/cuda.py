@@ -221,7 +221,10 @@ def _adapt(work: Path) -> None:
         if "_stop_if(_" in text:
             launched = f'CUDA_CHECK_ERROR("_run_kernel_{stem}");'
             if text.count(launched) != 1:
-                raise NotImplementedError(f"{stem} ends a run, but where it is launched was not found.")
+                raise RuntimeError(
+                    f"brian2cuda {version('brian2cuda')} launches {stem}, which ends a run, in an unknown way. "
+                    "pip install 'hrsnn[cuda]' brings the version that it knows."
+                )
             text = text.replace(launched, launched + _STOP)
         if _SERIAL in text:
             warnings.warn(

@@ -190,8 +190,7 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     def _train(self, X: dict[str, np.ndarray], y: np.ndarray | None, done: int, key: str) -> None:
         n, schedule = len(next(iter(X.values()))), self.pruning
         total = n * self.n_epochs
-        n_parts = 0 if schedule is None else schedule.n_batches
-        edges = [round(k * total / n_parts) for k in range(n_parts + 1)] if n_parts else []
+        edges = [] if schedule is None else schedule.edges(total)
         n_alone = min(self.n_alone, total) if self.coupling == "manual" else 0
         with tqdm(total=total, initial=done, desc="training", unit="sample", disable=None) as bar:
             while done < total:

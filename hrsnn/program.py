@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -58,12 +59,13 @@ class Blueprint:
     sizes: Mapping[str, int]
 
 
-class Engine:
+class Engine(ABC):
     """A network ready to run. Every run starts from the network's initial state, overwritten by ``state``.
 
     State and results are plain arrays in SI units under the name ``group.variable``.
     """
 
+    @abstractmethod
     def run(self, state: State, outputs: Sequence[str]) -> Arrays:
         """Run once.
 
@@ -90,7 +92,6 @@ class Engine:
         BuildOnly
             If programs are only built (see ``hrsnn.use_backend``).
         """
-        raise NotImplementedError
 
     def run_many(self, states: Sequence[State], outputs: Sequence[str], n_jobs: int = 1) -> list[Arrays]:
         """Run once for each of ``states``, ``n_jobs`` at a time where the back end can; same order as ``states``."""
@@ -113,17 +114,17 @@ class ProgramEngine(Engine):
             self._build(blueprint, key)
         self._variables: Manifest = json.loads(manifest.read_text())
 
+    @abstractmethod
     def environment(self) -> str:
         """Return all that decides, beside its source, how a program is compiled."""
-        raise NotImplementedError
 
+    @abstractmethod
     def generate(self, blueprint: Blueprint, work: Path) -> Manifest:
         """Write the source of a network to a folder; return where each variable is found."""
-        raise NotImplementedError
 
+    @abstractmethod
     def compile(self, work: Path) -> None:
         """Compile the source in a folder to ``main``."""
-        raise NotImplementedError
 
     def run(self, state: State, outputs: Sequence[str]) -> Arrays:
         """Run once, as ``Engine.run`` describes."""

@@ -162,11 +162,14 @@ def test_pruned_network_is_sparse_shared_and_survives_files(fitted, data, tmp_pa
 
 
 @cpp
-def test_thresholds_settle_on_pruned_weights(fitted, data):
+def test_thresholds_settle_on_pruned_weights(fitted, data, tmp_path):
     X = data[0][:200]
     schedule = STDPPruning(threshold=0.15, levels=2, n_batches=4, warm_up=1, n_settle=0)
     pruned = clone(fitted).set_params(pruning=schedule).fit(X)
-    settled = clone(fitted).set_params(pruning=replace(schedule, n_settle=2)).fit(X)
+    settings = dict(pruning=replace(schedule, n_settle=2), checkpoint=tmp_path / "training.h5")
+    settled = clone(fitted).set_params(**settings).fit(X)
+    again = clone(settled).fit(X)  # from the last batch, as after a kill while thresholds settle
+    assert_array_equal(again.theta_, settled.theta_)
     assert_array_equal(settled.weights_, pruned.weights_)  # exactly: shared values stay shared
     # Thresholds gained a whole number of increments from the spikes of 100 samples, less a slow decay.
     gained = (settled.theta_ - pruned.theta_) / float(NEURON.parameters["theta_plus"])
