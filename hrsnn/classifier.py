@@ -22,6 +22,7 @@ from hrsnn.engine import RuntimeEngine
 from hrsnn.presenter import Response
 from hrsnn.readout import NeuronVote
 from hrsnn.spec import NeuronModel, SynapseModel
+from hrsnn.training import batches, settling_rows
 
 __all__ = ["STDPClassifier"]
 
@@ -210,24 +211,16 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         return self
 
     def _train(self, X: np.ndarray, done: int, key: str) -> None:
-        n, total = len(X), len(X) * self.n_epochs
-        schedule = self.pruning
+        n, total, schedule = len(X), len(X) * self.n_epochs, self.pruning
         edges = [] if schedule is None else schedule.edges(total)
         eta = self.layer_.presenter.values.get("input_to_exc.eta")
-        with tqdm(total=total, initial=done, desc="training", unit="sample", disable=None) as bar:
-            while done < total:
-                epoch, first = divmod(done, n)
-                order = np.random.default_rng([self.seed, 1, epoch]).permutation(n)
-                stop = min(done + self.batch_size, (epoch + 1) * n, *(edge for edge in edges if edge > done))
-                batch = self.layer_.encoder.encode(X[order[first : first + stop - done]])
-                annealed = {"eta": eta * (1 - done / total)} if self.anneal and eta is not None else {}
-                self.state_, _ = self.layer_.presenter.learn(batch, self.state_, **annealed)
-                bar.update(stop - done)
-                done = stop
-                if schedule is not None and done in edges[1:-1] and schedule.is_due(edges.index(done)):
-                    self._set_weights(schedule.apply(self.state_["input_to_exc.w"]))
-                if self.checkpoint is not None:
-                    checkpoint.write(self.checkpoint, self.state_, {"key": key, "done": done})
+        for rows, start, stop in batches(n, self.n_epochs, self.batch_size, edges, self.seed, done):
+            annealed = {"eta": eta * (1 - start / total)} if self.anneal and eta is not None else {}
+            self.state_, _ = self.layer_.presenter.learn(self.layer_.encoder.encode(X[rows]), self.state_, **annealed)
+            if schedule is not None and stop in edges[1:-1] and schedule.is_due(edges.index(stop)):
+                self._set_weights(schedule.apply(self.state_["input_to_exc.w"]))
+            if self.checkpoint is not None:
+                checkpoint.write(self.checkpoint, self.state_, {"key": key, "done": stop})
 
     def _finish(self, X: np.ndarray, y: np.ndarray | None) -> None:
         """Remove the pruned synapses for good, let the thresholds adapt to what is left, and name the neurons."""
@@ -236,9 +229,9 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
             i, j = (index[mask] for index in self.layer_.network.indices())
             self._set_weights(weights[mask])
             self.layer_.connect((i, j))
-            n = round(self.pruning.n_settle * len(X) * self.n_epochs / self.pruning.n_batches) * self.homeostasis
-            order = np.random.default_rng([self.seed, 6]).permutation(max(n, len(X)))[:n] % len(X)
-            self._show(X[order], self.layer_.presenter.settle, "settling")
+            if self.homeostasis:
+                rows = settling_rows(self.pruning, len(X), self.n_epochs, self.seed)
+                self._show(X[rows], self.layer_.presenter.settle, "settling")
         self._assign(X, y)
 
     def _show(self, X: np.ndarray, present: Callable[..., tuple[dict, np.ndarray]], what: str) -> None:

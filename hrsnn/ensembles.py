@@ -196,6 +196,14 @@ class Ensembles:
             new |= presenter.learn([self.layers[name].encoder.encode(X[name]) for name in names], own)[0]
         return new
 
+    def settle(self, X: Mapping[str, np.ndarray], state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Show a batch with fixed weights, so that thresholds adapt to them; they stay where homeostasis is off."""
+        new = dict(state)
+        for names, presenter in self.presenters:
+            own = {key: value for key, value in state.items() if key in presenter.carried}
+            new |= presenter.settle([self.layers[name].encoder.encode(X[name]) for name in names], own)[0]
+        return new
+
     def respond(
         self,
         X: Mapping[str, np.ndarray],

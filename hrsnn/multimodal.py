@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import networkx as nx
@@ -21,6 +21,7 @@ from hrsnn.models import CrossModalSTDP
 from hrsnn.presenter import Response
 from hrsnn.readout import NeuronVote
 from hrsnn.spec import SynapseModel
+from hrsnn.training import batches, epoch_order, settling_rows
 
 __all__ = ["Ensemble", "MultimodalClassifier"]
 
@@ -55,7 +56,7 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     n_alone : int
         Samples that the ensembles of "manual" learn alone first.
     pruning : hrsnn.pruning.STDPPruning, optional
-        Prune, and share, the input weights of each ensemble between batches of the training; ``n_settle`` is not used.
+        Prune, and share, the input weights of each ensemble between batches of the training.
     n_epochs, anneal, max_retries, min_votes, n_label_samples, vote
         As in ``STDPClassifier``. A sample is shown again to an ensemble that drew fewer than its ``min_spikes``
         spikes, while the others wait without input.
@@ -166,6 +167,8 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         self._train(X, y, stopped[1]["done"] if stopped else 0, key)
         if self.pruning is not None:
             self._remove_pruned(self.pruning)
+            rows = settling_rows(self.pruning, len(next(iter(X.values()))), self.n_epochs, self.seed)
+            self._show(_rows(X, rows), self.ensembles_.settle, "settling")
         self._assign(X, y)
         return self
 
@@ -181,9 +184,7 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
                 raise ValueError("coupling='manual' joins the ensembles in fit. Call fit first, then partial_fit.")
             self._start()
             self.ensembles_.connect()
-        n = len(next(iter(X.values())))
-        for start in tqdm(range(0, n, self.batch_size), "training", unit="batch", disable=None):
-            self.state_ = self.ensembles_.learn(_rows(X, slice(start, start + self.batch_size)), self.state_)
+        self._show(X, self.ensembles_.learn, "training")
         self._assign(X, y)
         return self
 
@@ -192,24 +193,17 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         total = n * self.n_epochs
         edges = [] if schedule is None else schedule.edges(total)
         n_alone = min(self.n_alone, total) if self.coupling == "manual" else 0
-        with tqdm(total=total, initial=done, desc="training", unit="sample", disable=None) as bar:
-            while done < total:
-                epoch, first = divmod(done, n)
-                order = np.random.default_rng([self.seed, 1, epoch]).permutation(n)
-                after = (edge for edge in (*edges, n_alone) if edge > done)
-                stop = min(done + self.batch_size, (epoch + 1) * n, *after)
-                batch = _rows(X, order[first : first + stop - done])
-                self.state_ = self.ensembles_.learn(batch, self.state_, 1 - done / total if self.anneal else 1.0)
-                bar.update(stop - done)
-                done = stop
-                if schedule is not None and done in edges[1:-1] and schedule.is_due(edges.index(done)):
-                    for name in self.ensembles:
-                        self._set_weights(name, schedule.apply(self.state_[f"{name}_input_to_exc.w"]))
-                if done == n_alone and y is not None:
-                    self._couple(X, y, order[:done] if done <= n else np.arange(n))
-                if self.checkpoint is not None:
-                    arrays = {**self.state_, **self.ensembles_.wiring()}
-                    checkpoint.write(self.checkpoint, arrays, {"key": key, "done": done})
+        for rows, start, stop in batches(n, self.n_epochs, self.batch_size, [*edges, n_alone], self.seed, done):
+            rate = 1 - start / total if self.anneal else 1.0
+            self.state_ = self.ensembles_.learn(_rows(X, rows), self.state_, rate)
+            if schedule is not None and stop in edges[1:-1] and schedule.is_due(edges.index(stop)):
+                for name in self.ensembles:
+                    self._set_weights(name, schedule.apply(self.state_[f"{name}_input_to_exc.w"]))
+            if stop == n_alone and y is not None:
+                self._couple(X, y, epoch_order(n, 0, self.seed)[:stop])
+            if self.checkpoint is not None:
+                arrays = {**self.state_, **self.ensembles_.wiring()}
+                checkpoint.write(self.checkpoint, arrays, {"key": key, "done": stop})
 
     def _couple(self, X: dict[str, np.ndarray], y: np.ndarray, seen: np.ndarray) -> None:
         """Join neurons of the same label, as the ensembles alone answer to samples that they have learnt."""
@@ -226,6 +220,10 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
             self._set_weights(name, weights[mask])
             self.ensembles_.inputs[name] = i, j
         self.ensembles_.connect()
+
+    def _show(self, X: dict[str, np.ndarray], present: Callable[..., dict[str, np.ndarray]], what: str) -> None:
+        for start in tqdm(range(0, len(next(iter(X.values()))), self.batch_size), what, unit="batch", disable=None):
+            self.state_ = present(_rows(X, slice(start, start + self.batch_size)), self.state_)
 
     def _assign(self, X: dict[str, np.ndarray], y: np.ndarray | None) -> None:
         if y is None:

@@ -27,7 +27,9 @@ LEVELS = {
     **dict.fromkeys(["kernel", "encoders", "lateral", "build", "coupling", "optimize"], 3),
     **dict.fromkeys(["nvidia", "backends", "program", "cuda", "engine"], 3),
     **dict.fromkeys(["coding", "feedback", "recurrent"], 3),
-    **dict.fromkeys(["checkpoint", "readout", "presenter", "competition", "classifier", "ensembles", "multimodal"], 4),
+    **dict.fromkeys(
+        ["checkpoint", "readout", "presenter", "training", "competition", "classifier", "ensembles", "multimodal"], 4
+    ),
     **dict.fromkeys(["reservoir", "liquid", "forecaster"], 4),
     **dict.fromkeys(["plots", "search_plots", "settings", "store", "provenance", "report", "run", "study", "cli"], 5),
     **dict.fromkeys(["studies"], 6),

@@ -1,6 +1,7 @@
 """MultimodalClassifier: what it learns, that it leaks no labels, missing modalities, files, resume, clear errors."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -176,10 +177,14 @@ def test_training_resumes_from_its_checkpoint(settings, fitted, manual, data, tm
 
 def test_pruned_ensembles_are_sparse_and_survive_files(fitted, data, tmp_path):
     X_train, X_test, y_train, _ = data
-    pruning = STDPPruning(threshold=0.1, levels=3, n_batches=6, warm_up=2)
-    pruned = clone(fitted).set_params(pruning=pruning).fit(X_train, y_train)
+    schedule = STDPPruning(threshold=0.1, levels=3, n_batches=6, warm_up=2)
+    pruned = clone(fitted).set_params(pruning=schedule).fit(X_train, y_train)
+    unsettled = clone(fitted).set_params(pruning=replace(schedule, n_settle=0)).fit(X_train, y_train)
     assert 0.05 < pruned.connectivity_ < 0.8
     for name in ("top", "bottom"):
+        assert_array_equal(pruned.weights_[name], unsettled.weights_[name])  # only thresholds settle
+        assert (pruned.theta_[name] >= unsettled.theta_[name] - 1e-5).all()
+        assert pruned.theta_[name].mean() > unsettled.theta_[name].mean()
         assert len(np.unique(pruned.weights_[name])) == 3
         assert len(pruned.state_[f"{name}_input_to_exc.w"]) == np.count_nonzero(pruned.weights_[name])
     pruned.save(tmp_path / "pruned.h5")
