@@ -137,9 +137,12 @@ class ProgramEngine(Engine):
                 arguments = [text for key, value in state.items() for text in self._argument(key, value, folder)]
             except OSError as error:
                 raise OSError(f"The state could not be written to {folder} ({error}). {NO_SPACE}") from error
-            (folder / "results").mkdir()
+            results = folder / "results"
+            results.mkdir()
+            for file in self._unread(outputs):
+                (results / file).symlink_to(os.devnull)  # the program writes all its variables
             done = subprocess.run(
-                [str(self.folder / "main"), "--results_dir", f"{folder / 'results'}/", *arguments],
+                [str(self.folder / "main"), "--results_dir", f"{results}/", *arguments],
                 cwd=self._working_folder(folder),
                 capture_output=True,
                 text=True,
@@ -150,7 +153,7 @@ class ProgramEngine(Engine):
                 raise RuntimeError(
                     f"The simulation stopped with status {done.returncode}. {said or _reason(done.returncode)}"
                 )
-            return {key: self._result(key, folder / "results") for key in outputs}
+            return {key: self._result(key, results) for key in outputs}
 
     def run_many(self, states: Sequence[State], outputs: Sequence[str], n_jobs: int = 1) -> list[Arrays]:
         """Run once for each of ``states``, ``n_jobs`` processes at a time."""
@@ -158,6 +161,11 @@ class ProgramEngine(Engine):
             return [self.run(state, outputs) for state in states]
         with ThreadPoolExecutor(n_jobs) as pool:
             return list(pool.map(lambda state: self.run(state, outputs), states))
+
+    def _unread(self, outputs: Sequence[str]) -> set[str]:
+        """Return the files of the variables that are not in ``outputs``."""
+        read = {self._variables[name]["file"] for name in outputs}
+        return {variable["file"] for variable in self._variables.values()} - read - {""}
 
     def _working_folder(self, folder: Path) -> Path:
         """Return the folder that a program starts in; ``folder`` is that of the run."""
