@@ -327,4 +327,6 @@ def _reason(status: int) -> str:
         return "It was killed, by hand or for too little memory: use fewer neurons or a smaller batch_size."
     if status == -signal.SIGXFSZ:
         return f"A file became too large. {NO_SPACE}"
+    if status < 0:
+        return f"The signal {signal.Signals(-status).name} ended it."
     return "It said nothing."

@@ -140,13 +140,16 @@ def test_file_limit_is_reported():
 
 
 @pytest.mark.cpp
-def test_killed_program_is_reported(monkeypatch):
+@pytest.mark.parametrize(
+    ("signal", "reason"), [(9, "It was killed, by hand or for too little memory"), (15, "The signal SIGTERM ended it")]
+)
+def test_killed_program_is_reported(monkeypatch, signal, reason):
     machine = CppEngine(decay())
     (stub := machine.folder.parent / "killed").mkdir(exist_ok=True)
-    (stub / "main").write_text("#!/bin/sh\nkill -9 $$\n")
+    (stub / "main").write_text(f"#!/bin/sh\nkill -{signal} $$\n")
     (stub / "main").chmod(0o755)
     monkeypatch.setattr(machine, "folder", stub)
-    with pytest.raises(RuntimeError, match=r"status -9\. It was killed, by hand or for too little memory"):
+    with pytest.raises(RuntimeError, match=rf"status -{signal}\. {reason}"):
         machine.run({}, ["group.v"])
 
 
