@@ -22,7 +22,7 @@ from hrsnn.engine import RuntimeEngine
 from hrsnn.presenter import Response
 from hrsnn.readout import NeuronVote
 from hrsnn.spec import NeuronModel, SynapseModel
-from hrsnn.training import batches, settling_rows
+from hrsnn.training import batches, settling_rows, silence_lost
 
 __all__ = ["STDPClassifier"]
 
@@ -229,6 +229,8 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
             i, j = (index[mask] for index in self.layer_.network.indices())
             self._set_weights(weights[mask])
             self.layer_.connect((i, j))
+            if "exc.theta" in self.state_:
+                self.state_["exc.theta"] = silence_lost(self.state_["exc.theta"], j)
             if self.homeostasis:
                 rows = settling_rows(self.pruning, len(X), self.n_epochs, self.seed)
                 self._show(X[rows], self.layer_.presenter.settle, "settling")

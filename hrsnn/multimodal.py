@@ -21,7 +21,7 @@ from hrsnn.models import CrossModalSTDP
 from hrsnn.presenter import Response
 from hrsnn.readout import NeuronVote
 from hrsnn.spec import SynapseModel
-from hrsnn.training import batches, epoch_order, settling_rows
+from hrsnn.training import batches, epoch_order, settling_rows, silence_lost
 
 __all__ = ["Ensemble", "MultimodalClassifier"]
 
@@ -219,6 +219,8 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
             i, j = (index[mask] for index in network.indices())
             self._set_weights(name, weights[mask])
             self.ensembles_.inputs[name] = i, j
+            if (theta := f"{name}_exc.theta") in self.state_:
+                self.state_[theta] = silence_lost(self.state_[theta], j)
         self.ensembles_.connect()
 
     def _show(self, X: dict[str, np.ndarray], present: Callable[..., dict[str, np.ndarray]], what: str) -> None:

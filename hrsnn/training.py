@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Iterator
 
 import numpy as np
+from brian2 import volt
 from tqdm import tqdm
 
 from hrsnn.pruning import STDPPruning
 
-__all__ = ["batches", "epoch_order", "settling_rows"]
+__all__ = ["batches", "epoch_order", "settling_rows", "silence_lost"]
+
+UNREACHABLE = 1.0 * volt  # threshold of a neuron that is never to fire
 
 
 def epoch_order(n: int, epoch: int, seed: int) -> np.ndarray:
@@ -57,3 +61,25 @@ def settling_rows(schedule: STDPPruning, n: int, n_epochs: int, seed: int) -> np
     """Return the samples that thresholds settle on after the last pruning: ``n_settle`` batches of the schedule."""
     count = round(schedule.n_settle * n * n_epochs / schedule.n_batches)
     return np.random.default_rng([seed, 6]).permutation(max(count, n))[:count] % n
+
+
+def silence_lost(theta: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return thresholds with which neurons that pruning has left without synapses never fire, and warn of them.
+
+    The threshold of a silent neuron falls until it lies below rest; the neuron would then fire without input, and
+    inhibit those that have learnt.
+
+    Parameters
+    ----------
+    theta : array of shape (n_neurons,)
+    targets : int array
+        Neuron of each synapse that is left.
+    """
+    lost = np.bincount(targets, minlength=len(theta)) == 0
+    if lost.any():
+        warnings.warn(
+            f"{lost.sum()} of {len(theta)} neurons lost all synapses and are silent from now on: they had learnt "
+            "too little when pruning began. Raise warm_up of the pruning or lower its threshold.",
+            stacklevel=2,
+        )
+    return np.where(lost, float(UNREACHABLE), theta)

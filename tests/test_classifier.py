@@ -315,3 +315,16 @@ def test_runtime_backend_learns_the_same(data, numpy_target):
         compiled = classifier(backend="cpp", **settings).fit(X)
         assert_allclose(runtime.weights_, compiled.weights_, atol=1e-10)
         assert_array_equal(runtime.transform(X), compiled.transform(X))
+
+
+@cpp
+def test_neurons_without_synapses_stay_silent(fitted, data):
+    X, X_test = data[0][:100], data[1][:20]
+    schedule = STDPPruning(threshold=0.25, n_batches=4, warm_up=1)
+    with pytest.warns(UserWarning, match=r"of \d+ neurons lost all synapses .* Raise warm_up"):
+        pruned = clone(fitted).set_params(pruning=schedule).fit(X)
+    lost = ~pruned.weights_.any(axis=0)
+    assert 0 < lost.sum() < len(lost)
+    assert not pruned.transform(X_test)[:, lost].any()
+    pruned.state_["exc.theta"] = np.where(lost, 0.0, pruned.theta_)  # as if their thresholds had gone on falling
+    assert (pruned.transform(X_test)[:, lost] > 0).all()  # below rest: what silence_lost is for
