@@ -155,7 +155,14 @@ def stdp_spikes(
     run.save(
         data=images.name, **_means(rows, "firing", ("accuracy", "connectivity", "spikes_per_image", "energy_gain"))
     )
-    run.figure("accuracy_against_spikes", _lines(rows, "network", "spikes_per_image", "accuracy"))
+    figure, axes = plots.figure()
+    for (network, firing), marker in zip(dict.fromkeys((r["network"], r["firing"]) for r in rows), "oDsv", strict=True):
+        own = [row for row in rows if (row["network"], row["firing"]) == (network, firing)]
+        x, y = [row["spikes_per_image"] for row in own], [100 * row["accuracy"] for row in own]
+        axes.plot(x, y, marker, label=f"{network}, {firing}")
+    axes.set(xlabel="spikes an image", ylabel="accuracy (%)", xlim=(0, None))
+    axes.legend(frameon=False, fontsize=8.5)
+    run.figure("accuracy_against_spikes", figure)
 
 
 @study(quick=dict(SMALL, thresholds=[0.2]))
@@ -227,8 +234,7 @@ def _levels_name(levels: int) -> str:
 
 
 def _lines(rows: list[dict[str, Any]], group: str, x: str, y: str) -> Any:
-    labels = {"accuracy": "accuracy (%)", "connectivity": "connectivity (%)"}
-    labels |= {"threshold": "pruning threshold", "spikes_per_image": "spikes an image"}
+    labels = {"accuracy": "accuracy (%)", "connectivity": "connectivity (%)", "threshold": "pruning threshold"}
     lines: dict[str, tuple[list[float], list[float]]] = {}
     for row in rows:
         values = [row[key] * (100 if "%" in labels[key] else 1) for key in (x, y)]
