@@ -225,8 +225,8 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     def _finish(self, X: np.ndarray, y: np.ndarray | None) -> None:
         """Remove the pruned synapses for good, let the thresholds adapt to what is left, and name the neurons."""
         if self.pruning is not None:
-            weights, mask = self.pruning.final(self.state_["input_to_exc.w"])
-            i, j = (index[mask] for index in self.layer_.network.indices())
+            weights, mask = self.pruning.final(self.weights_)
+            i, j = np.nonzero(mask)
             self._set_weights(weights[mask])
             self.layer_.connect((i, j))
             if "exc.theta" in self.state_:

@@ -215,8 +215,8 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
 
     def _remove_pruned(self, schedule: pruning.STDPPruning) -> None:
         for name, network in self.ensembles_.networks.items():
-            weights, mask = schedule.final(self.state_[f"{name}_input_to_exc.w"])
-            i, j = (index[mask] for index in network.indices())
+            weights, mask = schedule.final(network.matrix(self.state_[f"{name}_input_to_exc.w"]))
+            i, j = np.nonzero(mask)
             self._set_weights(name, weights[mask])
             self.ensembles_.inputs[name] = i, j
             if (theta := f"{name}_exc.theta") in self.state_:

@@ -174,6 +174,7 @@ def train(
             neuron=neuron,
             synapse=synapse,
             anneal=constants["anneal"],
+            w_total=constants.get("w_total"),
             pruning=schedule,
             checkpoint=run.checkpoint(name),
             **settings,

@@ -64,8 +64,9 @@ def stdp_size(
     compress=True,
     threshold=0.15,
     levels=3,
+    connectivity: float | None = None,
+    n_settle=1,
     w_total: float | None = None,
-    warm_up: int | None = None,
     n_train=60_000,
     n_test=10_000,
     n_epochs=1,
@@ -80,16 +81,15 @@ def stdp_size(
     Caltech-101) with 3 levels 91.5 % at 8 % of the synapses. compress=no leaves out the compressed networks. With
     several seeds the line is their mean and the band one standard deviation. data as in stdp_threshold.
 
-    w_total: sum of a neuron's weights in the compressed networks; 0.1 an input, as in the full ones, if None. Fewer
-    synapses hold a smaller sum: 63 of them, 8 % of 784, cannot hold 78.4 with weights below 1. warm_up: batches before
-    the first pruning, the source's if None; large networks need more, for what has not learnt loses its synapses.
+    connectivity: instead of pruning at a threshold while the network learns, cut every neuron to its strongest
+    synapses when it has learnt, to that share of the inputs. n_settle: batches on which thresholds settle then.
+    w_total: sum of a neuron's weights; that of the recipe if None.
     """
     images, batches = _images(run, data, n_train, n_test)
-    schedule = STDPPruning(threshold, levels, **batches)
-    if warm_up is not None:
-        schedule = replace(schedule, warm_up=warm_up)
-    forms = {"baseline": {"schedule": None}, "compressed": {"schedule": schedule, "w_total": w_total}}
-    networks: dict[str, Any] = dict(list(forms.items())[: 1 + compress])
+    schedule = STDPPruning(threshold, levels, n_settle=n_settle, **batches)
+    if connectivity is not None:
+        schedule = replace(schedule, regime="after", connectivity=connectivity, per_neuron=True)
+    networks = {"baseline": None, "compressed": schedule} if compress else {"baseline": None}
     rows: list[dict[str, Any]] = []
     scores: dict[str, list[list[float]]] = {name: [] for name in networks}
     for seed in seeds:
@@ -97,9 +97,9 @@ def stdp_size(
             scores[name].append([])
         for size in run.progress(sizes, label=f"seed {seed}"):
             settings = dict(n_neurons=size, n_epochs=n_epochs, backend=backend, n_jobs=n_jobs, seed=seed)
-            constants, pair = _stdp.recipe(recipe, size), {}
-            for name, own in networks.items():
-                pair[name] = _stdp.train(run, f"{name}_{size}_seed{seed}", images, constants, **own, **settings)
+            constants, pair = _stdp.recipe(recipe, size, w_total=w_total), {}
+            for name, pruned in networks.items():
+                pair[name] = _stdp.train(run, f"{name}_{size}_seed{seed}", images, constants, pruned, **settings)
                 scores[name][-1].append(pair[name]["accuracy"])
                 rows.append(_row(pair[name], pair["baseline"], n_neurons=size, network=name, seed=seed))
             run.table("sizes", rows)

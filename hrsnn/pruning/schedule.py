@@ -8,7 +8,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hrsnn.pruning.quantize import check_levels, quantize
-from hrsnn.pruning.threshold import as_weights, check_connectivity, check_threshold, prune, prune_to, random_mask
+from hrsnn.pruning.threshold import (
+    as_weights,
+    check_connectivity,
+    check_threshold,
+    prune,
+    prune_each_to,
+    prune_to,
+    random_mask,
+)
 
 __all__ = ["STDPPruning"]
 
@@ -39,6 +47,9 @@ class STDPPruning:
     connectivity : float, optional
         Fraction of synapses left, in (0, 1]. Needed by "before". With "after" it replaces the threshold: the largest
         weights stay. Not used by "while", where the threshold decides.
+    per_neuron : bool
+        With "after" and `connectivity`: the largest weights of each neuron stay, equally many, brought to the same
+        sum; no neuron loses more than others. Not in the source.
     n_settle : int
         Batches shown after the last pruning to settle the thresholds; 0 as in the source, which loses accuracy.
 
@@ -63,6 +74,7 @@ class STDPPruning:
     warm_up: int = 3
     regime: str = "while"
     connectivity: float | None = None
+    per_neuron: bool = False
     n_settle: int = 1
 
     def __post_init__(self) -> None:
@@ -86,6 +98,9 @@ class STDPPruning:
                 f"regime 'while' finds its connectivity from the threshold, got connectivity={self.connectivity!r}. "
                 "Leave it out, or use regime 'before' or 'after'."
             )
+
+        if self.per_neuron and (self.regime != "after" or self.connectivity is None):
+            raise ValueError("per_neuron=True shares out a connectivity: it needs regime 'after' and connectivity.")
 
     def edges(self, n_samples: int) -> list[int]:
         """Return the first sample of each batch, and the end: ``n_batches + 1`` numbers.
@@ -139,7 +154,8 @@ class STDPPruning:
         Parameters
         ----------
         weights : array of any shape
-            Learnt weights, in [0, w_max]; in regime "before" zero where no synapse was drawn.
+            Learnt weights, in [0, w_max]; in regime "before" zero where no synapse was drawn. With `per_neuron` of
+            shape (n_inputs, n_neurons).
 
         Returns
         -------
@@ -158,7 +174,7 @@ class STDPPruning:
             if not pruned.any():
                 raise ValueError("All weights are zero after training. Check the learning rate and the input.")
         elif self.connectivity is not None:
-            pruned = prune_to(weights, self.connectivity)
+            pruned = (prune_each_to if self.per_neuron else prune_to)(weights, self.connectivity)
         else:
             pruned = prune(weights, self.threshold)
         shared = self._share(pruned)

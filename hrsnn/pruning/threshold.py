@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["connectivity", "critical", "prune", "prune_to", "random_mask"]
+__all__ = ["connectivity", "critical", "prune", "prune_each_to", "prune_to", "random_mask"]
 
 
 def critical(weights: ArrayLike, threshold: float) -> NDArray[np.bool_]:
@@ -99,6 +99,44 @@ def prune_to(weights: ArrayLike, connectivity: float) -> NDArray:
     kept = np.argsort(-values, axis=None, kind="stable")[:n_kept]
     pruned.flat[kept] = values.flat[kept]
     return pruned
+
+
+def prune_each_to(weights: ArrayLike, connectivity: float) -> NDArray:
+    """Keep the largest weights of each neuron, equally many, and bring them to the same sum.
+
+    Neurons whose weights are spread evenly would lose most to those with a few strong ones if the largest of all were
+    kept; and neurons with a smaller sum would compete badly until their thresholds have fallen.
+
+    Parameters
+    ----------
+    weights : array of shape (n_inputs, n_neurons)
+        Learnt weights, zero where there is no synapse.
+    connectivity : float
+        Fraction of the inputs of each neuron to keep, in (0, 1].
+
+    Returns
+    -------
+    array of shape (n_inputs, n_neurons)
+        A copy with at most ``round(connectivity * n_inputs)`` non-zero weights in each column, at least one. Columns
+        have the mean of their sums, but no weight is above the largest one given.
+
+    Raises
+    ------
+    ValueError
+        If the weights are no matrix, or as in `prune_to`.
+    """
+    check_connectivity(connectivity)
+    values = as_weights(weights)
+    if values.ndim != 2:
+        raise ValueError(f"weights must have shape (n_inputs, n_neurons), got {values.shape}.")
+    if not (values > 0).any():
+        raise ValueError("No weight is positive, so there is nothing to keep. Check the training.")
+    n_kept = max(1, round(connectivity * len(values)))
+    kept = np.argsort(-values, axis=0, kind="stable")[:n_kept]
+    pruned = np.zeros_like(values)
+    np.put_along_axis(pruned, kept, np.take_along_axis(values, kept, axis=0), axis=0)
+    sums = pruned.sum(axis=0)
+    return np.minimum(pruned * (sums.mean() / np.where(sums > 0, sums, 1)), values.max())
 
 
 def random_mask(shape: int | tuple[int, ...], connectivity: float, rng: np.random.Generator) -> NDArray[np.bool_]:

@@ -40,6 +40,18 @@ def test_after_reaches_the_connectivity_asked_for():
     assert weights[mask].min() > WEIGHTS[~mask].max()
 
 
+def test_after_can_share_out_the_connectivity():
+    schedule = STDPPruning(regime="after", connectivity=0.25, per_neuron=True)
+    weights, mask = schedule.final(WEIGHTS)
+    assert (mask.sum(axis=0) == 7).all()
+    for column, kept in zip(WEIGHTS.T, mask.T, strict=True):
+        assert column[kept].min() > column[~kept].max()
+    unbounded = np.where(mask, WEIGHTS, 0)
+    unbounded *= unbounded.sum(axis=0).mean() / unbounded.sum(axis=0)
+    assert_allclose(weights, np.minimum(unbounded, WEIGHTS.max()), rtol=1e-14)
+    assert len(np.unique(dataclasses.replace(schedule, levels=3).final(WEIGHTS)[0])) == 3
+
+
 def test_before_trains_a_random_network_and_keeps_it():
     pruning = STDPPruning(regime="before", connectivity=0.25)
     mask = pruning.random_mask(WEIGHTS.shape, None, np.random.default_rng(0))
@@ -68,7 +80,8 @@ def test_is_a_value():
     assert pruning == STDPPruning(threshold=0.2, levels=3) == copy.deepcopy(pruning) != STDPPruning(threshold=0.2)
     assert hash(pruning) == hash(copy.deepcopy(pruning))
     assert repr(pruning) == (
-        "STDPPruning(threshold=0.2, levels=3, n_batches=12, warm_up=3, regime='while', connectivity=None, n_settle=1)"
+        "STDPPruning(threshold=0.2, levels=3, n_batches=12, warm_up=3, regime='while', connectivity=None, "
+        "per_neuron=False, n_settle=1)"
     )
     with pytest.raises(dataclasses.FrozenInstanceError, match="threshold"):
         pruning.threshold = 0.5
@@ -92,6 +105,7 @@ def test_returns_copies():
         (dict(regime="during"), "regime must be one of while, before, after, got 'during'"),
         (dict(regime="before"), "regime 'before' draws a random network and needs connectivity"),
         (dict(regime="after", connectivity=1.5), r"connectivity must be in \(0, 1\], got 1.5"),
+        (dict(regime="after", per_neuron=True), "per_neuron=True shares out a connectivity"),
         (dict(connectivity=0.2), "regime 'while' finds its connectivity from the threshold"),
     ],
 )

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from hrsnn.pruning import connectivity, critical, prune, prune_to, random_mask
+from hrsnn.pruning import connectivity, critical, prune, prune_each_to, prune_to, random_mask
 
 WEIGHTS = hnp.arrays(float, hnp.array_shapes(max_dims=3, max_side=7), elements=st.floats(0, 1, width=16))
 
@@ -77,7 +77,9 @@ def test_threshold_out_of_range(threshold):
         critical([0.5], threshold)
 
 
-@pytest.mark.parametrize("function", [lambda w: critical(w, 0.1), lambda w: prune_to(w, 0.5), connectivity])
+@pytest.mark.parametrize(
+    "function", [lambda w: critical(w, 0.1), lambda w: prune_to(w, 0.5), lambda w: prune_each_to(w, 0.5), connectivity]
+)
 def test_bad_weights(function):
     with pytest.raises(ValueError, match="1 NaN or infinite values of 2"):
         function([0.3, np.nan])
@@ -98,3 +100,15 @@ def test_more_weights_than_possible_synapses():
         connectivity([1.0, 1.0], n_possible=1)
     with pytest.raises(ValueError, match="at least one synapse"):
         random_mask(0, 0.5, np.random.default_rng(0))
+
+
+def test_prune_each_to_refuses_a_list_of_synapses():
+    with pytest.raises(ValueError, match=r"must have shape \(n_inputs, n_neurons\), got \(2,\)"):
+        prune_each_to([0.5, 0.2], 0.5)
+
+
+def test_prune_each_to_by_hand():
+    weights = np.array([[0.4, 0.0, 0.3], [0.1, 0.0, 0.3], [0.2, 0.0, 0.6], [0.3, 0.0, 0.1]])
+    pruned = prune_each_to(weights, 0.5)  # sums of the two largest: 0.7, 0 and 0.9, so a mean of 1.6 / 3
+    expected = np.array([[0.4 / 0.7, 0, 0.3 / 0.9], [0, 0, 0], [0, 0, 0.6 / 0.9], [0.3 / 0.7, 0, 0]]) * 1.6 / 3
+    np.testing.assert_allclose(pruned, expected, rtol=1e-14)
