@@ -186,6 +186,7 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         X, y = self._validated(X, y, reset=True)
         self._start(X.shape[1])
         decisive = {name: value for name, value in self.get_params(deep=False).items() if name not in MUTABLE}
+        decisive["pruning"] = self._while_learning()
         key = checkpoint.fingerprint([decisive, *self.layer_.models(), backends.resolve(self.backend)], X)
         if stopped := checkpoint.resume(self.checkpoint, key):
             self.state_ = stopped[0]
@@ -211,7 +212,7 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         return self
 
     def _train(self, X: np.ndarray, done: int, key: str) -> None:
-        n, total, schedule = len(X), len(X) * self.n_epochs, self.pruning
+        n, total, schedule = len(X), len(X) * self.n_epochs, self._while_learning()
         edges = [] if schedule is None else schedule.edges(total)
         eta = self.layer_.presenter.values.get("input_to_exc.eta")
         for rows, start, stop in batches(n, self.n_epochs, self.batch_size, edges, self.seed, done):
@@ -221,6 +222,10 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
                 self._set_weights(schedule.apply(self.state_["input_to_exc.w"]))
             if self.checkpoint is not None:
                 checkpoint.write(self.checkpoint, self.state_, {"key": key, "done": stop})
+
+    def _while_learning(self) -> pruning.STDPPruning | None:
+        """Return the pruning if learning depends on it; what comes after shares the checkpoint of a full network."""
+        return None if self.pruning is None or self.pruning.regime == "after" else self.pruning
 
     def _finish(self, X: np.ndarray, y: np.ndarray | None) -> None:
         """Remove the pruned synapses for good, let the thresholds adapt to what is left, and name the neurons."""

@@ -164,7 +164,6 @@ def ensemble(modality: str, n_neurons: int, **changes: Any) -> Ensemble:
         neuron=AdaptiveConductanceLIF(theta_plus=constants["theta_plus"]),
         synapse=PowerLawSTDP(**{key: constants[key] for key in ("eta", "offset", "tau")}),
         encoder=PoissonEncoder(),
-        w_total=constants.get("w_total"),
     )
 
 

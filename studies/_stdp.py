@@ -19,15 +19,16 @@ from hrsnn.readout import NeuronVote
 from hrsnn.run import Run
 
 IMAGES = {"mnist": datasets.mnist, "fashion_mnist": datasets.fashion_mnist, "digits": lambda: datasets.digits(size=28)}
-PUBLISHED = {"eta": 0.0005, "offset": 0.4, "tau": 20 * ms, "theta_plus": 0.05 * mV, "anneal": False}
+PUBLISHED = {"eta": 0.0005, "offset": 0.4, "tau": 20 * ms, "theta_plus": 0.05 * mV, "anneal": False, "w_per_input": 0.1}
 # Found on 5,000 images held out of MNIST's training set: largest size, and what differs from the published values.
 # Theta rises faster in the largest network, whose neurons fire too rarely to settle in one epoch.
 TUNED: tuple[tuple[float, dict[str, Any]], ...] = (
-    (200, {"eta": 0.02, "offset": 0.1, "anneal": True}),
-    (800, {"eta": 0.02, "offset": 0.05, "anneal": True}),
-    (3200, {"eta": 0.04, "offset": 0.05, "anneal": True}),
-    (np.inf, {"eta": 0.08, "offset": 0.05, "anneal": True, "theta_plus": 0.2 * mV}),
+    (200, {"eta": 0.02, "offset": 0.1}),
+    (800, {"eta": 0.02, "offset": 0.05}),
+    (3200, {"eta": 0.04, "offset": 0.05}),
+    (np.inf, {"eta": 0.08, "offset": 0.05, "theta_plus": 0.2 * mV}),
 )
+COMMON = {"anneal": True, "w_per_input": 45 / 784}
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def recipe(name: str, n_neurons: int, **changes: Any) -> dict[str, Any]:
     """
     if name not in ("tuned", "published"):
         raise ValueError(f"recipe must be 'tuned' or 'published', got {name!r}.")
-    found = next(values for most, values in TUNED if n_neurons <= most) if name == "tuned" else {}
+    found = COMMON | next(values for most, values in TUNED if n_neurons <= most) if name == "tuned" else {}
     return PUBLISHED | found | {key: value for key, value in changes.items() if value is not None}
 
 
@@ -138,6 +139,7 @@ def train(
     constants: Mapping[str, Any],
     schedule: STDPPruning | None,
     keep_weights: bool = False,
+    trained_as: str | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """Train and test one network; a resumed run reads the result, or goes on from the last batch.
@@ -153,6 +155,8 @@ def train(
     schedule : STDPPruning or None
     keep_weights : bool
         Whether the result holds ``weights``, and ``labels``, the class of each neuron (-1 if it never fired).
+    trained_as : str, optional
+        Name of the full network in this run, for a schedule that prunes after training: it need not be trained again.
     **settings
         Further settings of the STDPClassifier.
 
@@ -174,9 +178,9 @@ def train(
             neuron=neuron,
             synapse=synapse,
             anneal=constants["anneal"],
-            w_total=constants.get("w_total"),
+            w_total=constants["w_per_input"] * images.X_train.shape[1],
             pruning=schedule,
-            checkpoint=run.checkpoint(name),
+            checkpoint=run.checkpoint(trained_as or name),
             **settings,
         )
         start = perf_counter()

@@ -13,17 +13,17 @@ from hrsnn.run import Run
 from hrsnn.studies import _stdp
 from hrsnn.study import study
 
-# The source's batches, and its best threshold, for digits and for photographs.
+# The source's batches for digits and for photographs.
 DIGITS = {"n_batches": 12, "warm_up": 3}
 PHOTOGRAPHS = {"n_batches": 20, "warm_up": 10}
 SMALL = {"n_train": 3000, "n_test": 500, "n_neurons": 50}
 
 
-@study(quick=dict(SMALL, thresholds=[0.15, 0.3], levels=[0, 2]))
+@study(quick=dict(SMALL, thresholds=[0.05, 0.085], levels=[0, 2]))
 def stdp_threshold(
     run,
     data="mnist",
-    thresholds=(0.05, 0.1, 0.15, 0.2, 0.25, 0.3),
+    thresholds=(0.03, 0.06, 0.09, 0.12, 0.15, 0.2),
     levels=(0, 2, 3),
     n_neurons=100,
     n_train=60_000,
@@ -56,7 +56,7 @@ def stdp_threshold(
     run.figure("accuracy_against_connectivity", _lines(rows, "levels", "connectivity", "accuracy"))
 
 
-@study(quick=dict(n_train=2000, n_test=500, sizes=[25, 100]))
+@study(quick=dict(n_train=2000, n_test=500, sizes=[25, 100], threshold=0.085))
 def stdp_size(
     run,
     data="mnist",
@@ -66,7 +66,6 @@ def stdp_size(
     levels=3,
     connectivity: float | None = None,
     n_settle=1,
-    w_total: float | None = None,
     n_train=60_000,
     n_test=10_000,
     n_epochs=1,
@@ -83,7 +82,6 @@ def stdp_size(
 
     connectivity: instead of pruning at a threshold while the network learns, cut every neuron to its strongest
     synapses when it has learnt, to that share of the inputs. n_settle: batches on which thresholds settle then.
-    w_total: sum of a neuron's weights; that of the recipe if None.
     """
     images, batches = _images(run, data, n_train, n_test)
     schedule = STDPPruning(threshold, levels, n_settle=n_settle, **batches)
@@ -97,8 +95,9 @@ def stdp_size(
             scores[name].append([])
         for size in run.progress(sizes, label=f"seed {seed}"):
             settings = dict(n_neurons=size, n_epochs=n_epochs, backend=backend, n_jobs=n_jobs, seed=seed)
-            constants, pair = _stdp.recipe(recipe, size, w_total=w_total), {}
+            constants, pair = _stdp.recipe(recipe, size), {}
             for name, pruned in networks.items():
+                settings["trained_as"] = f"{name if connectivity is None else 'baseline'}_{size}_seed{seed}"
                 pair[name] = _stdp.train(run, f"{name}_{size}_seed{seed}", images, constants, pruned, **settings)
                 scores[name][-1].append(pair[name]["accuracy"])
                 rows.append(_row(pair[name], pair["baseline"], n_neurons=size, network=name, seed=seed))
@@ -109,12 +108,12 @@ def stdp_size(
     run.figure("accuracy_against_size", figure)
 
 
-@study(quick=dict(SMALL, seeds=[0]))
+@study(quick=dict(SMALL, threshold=0.085, seeds=[0]))
 def stdp_spikes(
     run,
     data="mnist",
     n_neurons=100,
-    threshold=0.3,
+    threshold=0.15,
     levels=3,
     theta_plus: Quantity = 0.11 * mV,
     eta=0.035,
@@ -165,11 +164,11 @@ def stdp_spikes(
     run.figure("accuracy_against_spikes", figure)
 
 
-@study(quick=dict(SMALL, thresholds=[0.2]))
+@study(quick=dict(SMALL, thresholds=[0.085]))
 def stdp_regimes(
     run,
     data="mnist",
-    thresholds=(0.05, 0.1, 0.15, 0.2, 0.25, 0.3),
+    thresholds=(0.03, 0.06, 0.09, 0.12, 0.15, 0.2),
     n_neurons=100,
     n_train=60_000,
     n_test=10_000,
@@ -195,7 +194,8 @@ def stdp_regimes(
         rows.append(_row(pruned, baseline, regime="while", threshold=threshold))
         for regime in ("before", "after"):
             schedule = STDPPruning(regime=regime, connectivity=pruned["connectivity"], **batches)
-            network = _stdp.train(run, f"{regime}_{threshold}", images, constants, schedule, **settings)
+            own = dict(settings, trained_as="baseline") if regime == "after" else settings
+            network = _stdp.train(run, f"{regime}_{threshold}", images, constants, schedule, **own)
             rows.append(_row(network, baseline, regime=regime, threshold=threshold))
         run.table("regimes", rows)
     run.save(data=images.name, accuracy_baseline=baseline["accuracy"], connectivity_baseline=baseline["connectivity"])

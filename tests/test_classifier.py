@@ -328,3 +328,19 @@ def test_neurons_without_synapses_stay_silent(fitted, data):
     assert not pruned.transform(X_test)[:, lost].any()
     pruned.state_["exc.theta"] = np.where(lost, 0.0, pruned.theta_)  # as if their thresholds had gone on falling
     assert (pruned.transform(X_test)[:, lost] > 0).all()  # below rest: what silence_lost is for
+
+
+@cpp
+def test_pruning_after_training_takes_over_a_trained_network(data, tmp_path):
+    X = data[0][:100]
+    settings = dict(checkpoint=tmp_path / "trained.h5", batch_size=30)
+    full = classifier(**settings).fit(X)
+    written = settings["checkpoint"].stat().st_mtime_ns
+    schedule = STDPPruning(regime="after", connectivity=0.25, per_neuron=True, n_batches=3, n_settle=0)
+    pruned = classifier(**settings, pruning=schedule).fit(X)
+    assert settings["checkpoint"].stat().st_mtime_ns == written  # nothing was learnt again
+    assert_array_equal(pruned.weights_, schedule.final(full.weights_)[0])
+    alone = classifier(batch_size=30, pruning=schedule).fit(X)
+    assert_array_equal(alone.weights_, pruned.weights_)
+    with pytest.raises(ValueError, match="checkpoint"):
+        classifier(**settings, pruning=STDPPruning(threshold=0.1)).fit(X)

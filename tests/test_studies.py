@@ -30,8 +30,8 @@ EXPECTED = json.loads(Path(__file__).with_name("reference.json").read_text())
 # The same on one machine; elsewhere the compiler rounds in another way, which moves single spikes, and learning
 # amplifies that: as much as another seed would at worst. 200 test images make a standard error of 0.035.
 TOLERANCE = {"accuracy": 0.12, "connectivity": 0.04, "spikes": 4, "presentations": 0.1}
-SMALL = ["data=digits", "n_neurons=20", "n_train=600", "n_test=200", "recipe=tuned"]
-PRUNED = ["threshold=0.15", "levels=3"]
+SMALL = ["data=digits", "n_neurons=20", "n_train=1200", "n_test=200", "recipe=tuned"]
+PRUNED = ["threshold=0.085", "levels=3"]
 AS_SWEEPS = ["n_epochs=1", "eta=none"]  # settings that quick changes in mnist_stdp alone
 CATEGORIES = datasets.CALTECH_CATEGORIES
 cpp = pytest.mark.cpp
@@ -127,7 +127,7 @@ def without_seconds(metrics):
 @cpp
 def test_sweeps_train_the_same_networks(mnist_run, tmp_path):
     """Same settings, same network: the points of the sweeps are the networks of mnist_stdp."""
-    threshold = study(tmp_path, "stdp_threshold", *SMALL, "thresholds=0.15", "levels=0,3")
+    threshold = study(tmp_path, "stdp_threshold", *SMALL, "thresholds=0.085", "levels=0,3")
     rows = table(threshold, "thresholds")
     assert [row["levels"] for row in rows] == ["baseline", "continuous", "3 levels"]
     size = study(tmp_path, "stdp_size", *SMALL[:1], *SMALL[2:], "sizes=20", *PRUNED)
@@ -151,7 +151,7 @@ def test_sweeps_train_the_same_networks(mnist_run, tmp_path):
 
 @cpp
 def test_regimes_end_with_equal_connectivity(tmp_path):
-    run = study(tmp_path, "stdp_regimes", *SMALL, "thresholds=0.15")
+    run = study(tmp_path, "stdp_regimes", *SMALL, "thresholds=0.085")
     compare_with_reference(run, "stdp_regimes")
     rows = {row["regime"]: float(row["connectivity"]) for row in table(run, "regimes")}
     assert rows["while"] >= rows["after"] > 0.9 * rows["while"]
