@@ -225,7 +225,7 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
 
     def _while_learning(self) -> pruning.STDPPruning | None:
         """Return the pruning if learning depends on it; what comes after shares the checkpoint of a full network."""
-        return None if self.pruning is None or self.pruning.regime == "after" else self.pruning
+        return None if self.pruning is None or self.pruning.regime in ("after", "thin") else self.pruning
 
     def _finish(self, X: np.ndarray, y: np.ndarray | None) -> None:
         """Remove the pruned synapses for good, let the thresholds adapt to what is left, and name the neurons."""

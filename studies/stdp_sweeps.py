@@ -80,13 +80,13 @@ def stdp_size(
     Caltech-101) with 3 levels 91.5 % at 8 % of the synapses. compress=no leaves out the compressed networks. With
     several seeds the line is their mean and the band one standard deviation. data as in stdp_threshold.
 
-    connectivity: instead of pruning at a threshold while the network learns, cut every neuron to its strongest
-    synapses when it has learnt, to that share of the inputs. n_settle: batches on which thresholds settle then.
+    connectivity: instead of pruning at a threshold while the network learns, thin every neuron evenly when it has
+    learnt, to that share of its inputs. n_settle: batches on which thresholds settle on the pruned weights.
     """
     images, batches = _images(run, data, n_train, n_test)
     schedule = STDPPruning(threshold, levels, n_settle=n_settle, **batches)
     if connectivity is not None:
-        schedule = replace(schedule, regime="after", connectivity=connectivity, per_neuron=True)
+        schedule = replace(schedule, regime="thin", connectivity=connectivity)
     networks = {"baseline": None, "compressed": schedule} if compress else {"baseline": None}
     rows: list[dict[str, Any]] = []
     scores: dict[str, list[list[float]]] = {name: [] for name in networks}

@@ -336,7 +336,7 @@ def test_pruning_after_training_takes_over_a_trained_network(data, tmp_path):
     settings = dict(checkpoint=tmp_path / "trained.h5", batch_size=30)
     full = classifier(**settings).fit(X)
     written = settings["checkpoint"].stat().st_mtime_ns
-    schedule = STDPPruning(regime="after", connectivity=0.25, per_neuron=True, n_batches=3, n_settle=0)
+    schedule = STDPPruning(regime="thin", connectivity=0.25, n_batches=3, n_settle=0)
     pruned = classifier(**settings, pruning=schedule).fit(X)
     assert settings["checkpoint"].stat().st_mtime_ns == written  # nothing was learnt again
     assert_array_equal(pruned.weights_, schedule.final(full.weights_)[0])

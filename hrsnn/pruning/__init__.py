@@ -10,7 +10,7 @@ from hrsnn.pruning.noise import lyapunov_noise
 from hrsnn.pruning.quantize import codebook, quantize, storage_bits
 from hrsnn.pruning.rates import RateNetwork
 from hrsnn.pruning.schedule import STDPPruning
-from hrsnn.pruning.threshold import connectivity, critical, prune, prune_each_to, prune_to, random_mask
+from hrsnn.pruning.threshold import connectivity, critical, prune, prune_to, random_mask, thin
 from hrsnn.pruning.timescales import Timescales, optimize_timescales
 
 __all__ = [
@@ -32,7 +32,6 @@ __all__ = [
     "node_exponents",
     "optimize_timescales",
     "prune",
-    "prune_each_to",
     "prune_inactive",
     "prune_nodes",
     "prune_to",
@@ -43,5 +42,6 @@ __all__ = [
     "random_graph",
     "random_mask",
     "storage_bits",
+    "thin",
     "twin_exponent",
 ]

@@ -8,19 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hrsnn.pruning.quantize import check_levels, quantize
-from hrsnn.pruning.threshold import (
-    as_weights,
-    check_connectivity,
-    check_threshold,
-    prune,
-    prune_each_to,
-    prune_to,
-    random_mask,
-)
+from hrsnn.pruning.threshold import as_weights, check_connectivity, check_threshold, prune, prune_to, random_mask, thin
 
 __all__ = ["STDPPruning"]
 
-REGIMES = ("while", "before", "after")
+REGIMES = ("while", "before", "after", "thin")
 
 
 @dataclass(frozen=True)
@@ -30,7 +22,8 @@ class STDPPruning:
     The training set is split into `n_batches`. In the regime "while", pruning starts after `warm_up` batches and is
     repeated after each further one: weights at or below `threshold` become zero but their synapses stay plastic and
     may regrow. After the last batch the non-critical synapses go for good. The regime "before" trains a randomly
-    thinned network, "after" prunes once when training is over; both serve as controls.
+    thinned network, "after" prunes once when training is over; both serve as controls. "thin", our own, thins every
+    neuron evenly when training is over (see `thin`): at a tenth of the synapses it loses least.
 
     Parameters
     ----------
@@ -42,14 +35,11 @@ class STDPPruning:
         Number of batches the training set is split into.
     warm_up : int
         Batches trained before the first pruning, 0 <= warm_up <= n_batches.
-    regime : {"while", "before", "after"}
+    regime : {"while", "before", "after", "thin"}
         When synapses are removed.
     connectivity : float, optional
-        Fraction of synapses left, in (0, 1]. Needed by "before". With "after" it replaces the threshold: the largest
-        weights stay. Not used by "while", where the threshold decides.
-    per_neuron : bool
-        With "after" and `connectivity`: the largest weights of each neuron stay, equally many, brought to the same
-        sum; no neuron loses more than others. Not in the source.
+        Fraction of synapses left, in (0, 1]. Needed by "before" and "thin". With "after" it replaces the threshold:
+        the largest weights stay. Not used by "while", where the threshold decides.
     n_settle : int
         Batches shown after the last pruning to settle the thresholds; 0 as in the source, which loses accuracy.
 
@@ -74,7 +64,6 @@ class STDPPruning:
     warm_up: int = 3
     regime: str = "while"
     connectivity: float | None = None
-    per_neuron: bool = False
     n_settle: int = 1
 
     def __post_init__(self) -> None:
@@ -91,16 +80,13 @@ class STDPPruning:
             raise ValueError(f"regime must be one of {', '.join(REGIMES)}, got {self.regime!r}.")
         if self.connectivity is not None:
             check_connectivity(self.connectivity)
-        if self.regime == "before" and self.connectivity is None:
-            raise ValueError("regime 'before' draws a random network and needs connectivity, a fraction in (0, 1].")
+        if self.regime in ("before", "thin") and self.connectivity is None:
+            raise ValueError(f"regime {self.regime!r} needs connectivity, the fraction of synapses left, in (0, 1].")
         if self.regime == "while" and self.connectivity is not None:
             raise ValueError(
                 f"regime 'while' finds its connectivity from the threshold, got connectivity={self.connectivity!r}. "
                 "Leave it out, or use regime 'before' or 'after'."
             )
-
-        if self.per_neuron and (self.regime != "after" or self.connectivity is None):
-            raise ValueError("per_neuron=True shares out a connectivity: it needs regime 'after' and connectivity.")
 
     def edges(self, n_samples: int) -> list[int]:
         """Return the first sample of each batch, and the end: ``n_batches + 1`` numbers.
@@ -154,7 +140,7 @@ class STDPPruning:
         Parameters
         ----------
         weights : array of any shape
-            Learnt weights, in [0, w_max]; in regime "before" zero where no synapse was drawn. With `per_neuron` of
+            Learnt weights, in [0, w_max]; in regime "before" zero where no synapse was drawn; in regime "thin" of
             shape (n_inputs, n_neurons).
 
         Returns
@@ -174,7 +160,7 @@ class STDPPruning:
             if not pruned.any():
                 raise ValueError("All weights are zero after training. Check the learning rate and the input.")
         elif self.connectivity is not None:
-            pruned = (prune_each_to if self.per_neuron else prune_to)(weights, self.connectivity)
+            pruned = (thin if self.regime == "thin" else prune_to)(weights, self.connectivity)
         else:
             pruned = prune(weights, self.threshold)
         shared = self._share(pruned)

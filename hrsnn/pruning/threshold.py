@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["connectivity", "critical", "prune", "prune_each_to", "prune_to", "random_mask"]
+__all__ = ["connectivity", "critical", "prune", "prune_to", "random_mask", "thin"]
+
+GOLDEN_RATIO = 0.6180339887498949
 
 
 def critical(weights: ArrayLike, threshold: float) -> NDArray[np.bool_]:
@@ -101,16 +103,18 @@ def prune_to(weights: ArrayLike, connectivity: float) -> NDArray:
     return pruned
 
 
-def prune_each_to(weights: ArrayLike, connectivity: float) -> NDArray:
-    """Keep the largest weights of each neuron, equally many, and bring them to the same sum.
+def thin(weights: ArrayLike, connectivity: float) -> NDArray:
+    """Thin the synapses of each neuron evenly, in proportion to their weights.
 
-    Neurons whose weights are spread evenly would lose most to those with a few strong ones if the largest of all were
-    kept; and neurons with a smaller sum would compete badly until their thresholds have fallen.
+    Strong weights lie beside each other, on neighbouring pixels that tell the same: the strongest alone are a poor
+    picture of what a neuron has learnt. Here an input is kept with a probability proportional to its weight, by
+    systematic sampling along the inputs (one at every equal step of the summed weights), so that what is kept is the
+    same picture, thinned. Every neuron keeps equally many, and all get the same sum: none competes with less.
 
     Parameters
     ----------
     weights : array of shape (n_inputs, n_neurons)
-        Learnt weights, zero where there is no synapse.
+        Learnt weights, zero where there is no synapse; neighbouring inputs stand next to each other.
     connectivity : float
         Fraction of the inputs of each neuron to keep, in (0, 1].
 
@@ -132,11 +136,26 @@ def prune_each_to(weights: ArrayLike, connectivity: float) -> NDArray:
     if not (values > 0).any():
         raise ValueError("No weight is positive, so there is nothing to keep. Check the training.")
     n_kept = max(1, round(connectivity * len(values)))
-    kept = np.argsort(-values, axis=0, kind="stable")[:n_kept]
-    pruned = np.zeros_like(values)
-    np.put_along_axis(pruned, kept, np.take_along_axis(values, kept, axis=0), axis=0)
+    start = np.arange(values.shape[1]) * GOLDEN_RATIO % 1  # where each neuron's steps begin: spread evenly
+    steps = np.floor(np.cumsum(_inclusion(values, n_kept), axis=0) + start + 1e-9)
+    pruned = np.where(np.diff(steps, axis=0, prepend=0) > 0, values, 0)
     sums = pruned.sum(axis=0)
     return np.minimum(pruned * (sums.mean() / np.where(sums > 0, sums, 1)), values.max())
+
+
+def _inclusion(values: NDArray, n_kept: int) -> NDArray:
+    """Return probabilities proportional to the values of a column, at most 1, with the sum `n_kept`."""
+    probability = np.zeros_like(values)
+    sure = np.zeros(values.shape, dtype=bool)
+    while True:
+        rest = np.where(sure, 0, values)
+        total = rest.sum(axis=0)
+        scale = (n_kept - sure.sum(axis=0)) / np.where(total > 0, total, 1)
+        probability = np.where(sure, 1, rest * scale)
+        beyond = probability >= 1
+        if (beyond == sure).all():
+            return probability
+        sure = beyond
 
 
 def random_mask(shape: int | tuple[int, ...], connectivity: float, rng: np.random.Generator) -> NDArray[np.bool_]:

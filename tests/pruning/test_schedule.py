@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from hrsnn.pruning import STDPPruning, connectivity, prune, quantize
+from hrsnn.pruning import STDPPruning, connectivity, prune, quantize, thin
 
 WEIGHTS = np.random.default_rng(5).uniform(0, 1, (28, 10))
 
@@ -40,16 +40,13 @@ def test_after_reaches_the_connectivity_asked_for():
     assert weights[mask].min() > WEIGHTS[~mask].max()
 
 
-def test_after_can_share_out_the_connectivity():
-    schedule = STDPPruning(regime="after", connectivity=0.25, per_neuron=True)
+def test_thin_is_the_function_of_that_name():
+    schedule = STDPPruning(regime="thin", connectivity=0.25)
     weights, mask = schedule.final(WEIGHTS)
+    assert np.array_equal(weights, thin(WEIGHTS, 0.25))
     assert (mask.sum(axis=0) == 7).all()
-    for column, kept in zip(WEIGHTS.T, mask.T, strict=True):
-        assert column[kept].min() > column[~kept].max()
-    unbounded = np.where(mask, WEIGHTS, 0)
-    unbounded *= unbounded.sum(axis=0).mean() / unbounded.sum(axis=0)
-    assert_allclose(weights, np.minimum(unbounded, WEIGHTS.max()), rtol=1e-14)
     assert len(np.unique(dataclasses.replace(schedule, levels=3).final(WEIGHTS)[0])) == 3
+    assert not any(schedule.is_due(n) for n in range(13))
 
 
 def test_before_trains_a_random_network_and_keeps_it():
@@ -80,8 +77,7 @@ def test_is_a_value():
     assert pruning == STDPPruning(threshold=0.2, levels=3) == copy.deepcopy(pruning) != STDPPruning(threshold=0.2)
     assert hash(pruning) == hash(copy.deepcopy(pruning))
     assert repr(pruning) == (
-        "STDPPruning(threshold=0.2, levels=3, n_batches=12, warm_up=3, regime='while', connectivity=None, "
-        "per_neuron=False, n_settle=1)"
+        "STDPPruning(threshold=0.2, levels=3, n_batches=12, warm_up=3, regime='while', connectivity=None, n_settle=1)"
     )
     with pytest.raises(dataclasses.FrozenInstanceError, match="threshold"):
         pruning.threshold = 0.5
@@ -102,10 +98,10 @@ def test_returns_copies():
         (dict(n_batches=0), "n_batches must be at least 1"),
         (dict(warm_up=13), r"warm_up must be in \[0, n_batches=12\], got 13"),
         (dict(n_settle=-1), "n_settle must not be negative, got -1"),
-        (dict(regime="during"), "regime must be one of while, before, after, got 'during'"),
-        (dict(regime="before"), "regime 'before' draws a random network and needs connectivity"),
+        (dict(regime="during"), "regime must be one of while, before, after, thin, got 'during'"),
+        (dict(regime="before"), "regime 'before' needs connectivity"),
         (dict(regime="after", connectivity=1.5), r"connectivity must be in \(0, 1\], got 1.5"),
-        (dict(regime="after", per_neuron=True), "per_neuron=True shares out a connectivity"),
+        (dict(regime="thin"), "regime 'thin' needs connectivity"),
         (dict(connectivity=0.2), "regime 'while' finds its connectivity from the threshold"),
     ],
 )

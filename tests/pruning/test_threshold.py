@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from hrsnn.pruning import connectivity, critical, prune, prune_each_to, prune_to, random_mask
+from hrsnn.pruning import connectivity, critical, prune, prune_to, random_mask, thin
 
 WEIGHTS = hnp.arrays(float, hnp.array_shapes(max_dims=3, max_side=7), elements=st.floats(0, 1, width=16))
 
@@ -78,7 +78,7 @@ def test_threshold_out_of_range(threshold):
 
 
 @pytest.mark.parametrize(
-    "function", [lambda w: critical(w, 0.1), lambda w: prune_to(w, 0.5), lambda w: prune_each_to(w, 0.5), connectivity]
+    "function", [lambda w: critical(w, 0.1), lambda w: prune_to(w, 0.5), lambda w: thin(w, 0.5), connectivity]
 )
 def test_bad_weights(function):
     with pytest.raises(ValueError, match="1 NaN or infinite values of 2"):
@@ -102,13 +102,25 @@ def test_more_weights_than_possible_synapses():
         random_mask(0, 0.5, np.random.default_rng(0))
 
 
-def test_prune_each_to_refuses_a_list_of_synapses():
+def test_thin_refuses_a_list_of_synapses():
     with pytest.raises(ValueError, match=r"must have shape \(n_inputs, n_neurons\), got \(2,\)"):
-        prune_each_to([0.5, 0.2], 0.5)
+        thin([0.5, 0.2], 0.5)
 
 
-def test_prune_each_to_by_hand():
-    weights = np.array([[0.4, 0.0, 0.3], [0.1, 0.0, 0.3], [0.2, 0.0, 0.6], [0.3, 0.0, 0.1]])
-    pruned = prune_each_to(weights, 0.5)  # sums of the two largest: 0.7, 0 and 0.9, so a mean of 1.6 / 3
-    expected = np.array([[0.4 / 0.7, 0, 0.3 / 0.9], [0, 0, 0], [0, 0, 0.6 / 0.9], [0.3 / 0.7, 0, 0]]) * 1.6 / 3
-    np.testing.assert_allclose(pruned, expected, rtol=1e-14)
+def test_thin_by_hand():
+    # Two of four: 0.6 is sure, the others share one: 0.25, 0.25, 0.5. Summed 0.25, 1.25, 1.5, 2: steps at 1 and 2.
+    weights = np.array([[0.1, 0.0], [0.6, 0.0], [0.1, 0.0], [0.2, 0.0]])
+    expected = np.array([[0.0, 0.0], [0.3, 0.0], [0.0, 0.0], [0.1, 0.0]])  # both columns' mean sum is 0.4
+    np.testing.assert_allclose(thin(weights, 0.5), expected, rtol=1e-12)
+
+
+def test_thin_keeps_in_proportion_to_the_weights_and_evenly():
+    weights = np.tile(np.linspace(0.2, 1.0, 200)[:, None], (1, 500))
+    pruned = thin(weights, 0.2)
+    kept = pruned > 0
+    assert (kept.sum(axis=0) == 40).all()
+    np.testing.assert_allclose(kept.mean(axis=1), 40 * weights[:, 0] / weights[:, 0].sum(), atol=3 / 500)
+    np.testing.assert_allclose(pruned.sum(axis=0), pruned.sum(axis=0).mean(), rtol=0.05)
+    gaps = np.diff(np.flatnonzero(kept[:, 7]))
+    expected = weights[:, 0].sum() / 40 / weights[np.flatnonzero(kept[:, 7])[1:], 0]
+    assert np.abs(gaps - expected).max() < 1.6  # at every equal step of the summed weights
