@@ -109,7 +109,7 @@ def thin(weights: ArrayLike, connectivity: float) -> NDArray:
     Strong weights lie beside each other, on neighbouring pixels that tell the same: the strongest alone are a poor
     picture of what a neuron has learnt. Here an input is kept with a probability proportional to its weight, by
     systematic sampling along the inputs (one at every equal step of the summed weights), so that what is kept is the
-    same picture, thinned. Every neuron keeps equally many, and all get the same sum: none competes with less.
+    same picture, thinned. Every neuron keeps equally many, and the sum that it had: thresholds still fit.
 
     Parameters
     ----------
@@ -121,8 +121,8 @@ def thin(weights: ArrayLike, connectivity: float) -> NDArray:
     Returns
     -------
     array of shape (n_inputs, n_neurons)
-        A copy with at most ``round(connectivity * n_inputs)`` non-zero weights in each column, at least one. Columns
-        have the mean of their sums, but no weight is above the largest one given.
+        A copy with at most ``round(connectivity * n_inputs)`` non-zero weights in each column, at least one. Kept
+        weights are scaled so that columns have the mean of the sums given, but none is above the largest one given.
 
     Raises
     ------
@@ -137,25 +137,23 @@ def thin(weights: ArrayLike, connectivity: float) -> NDArray:
         raise ValueError("No weight is positive, so there is nothing to keep. Check the training.")
     n_kept = max(1, round(connectivity * len(values)))
     start = np.arange(values.shape[1]) * GOLDEN_RATIO % 1  # where each neuron's steps begin: spread evenly
-    steps = np.floor(np.cumsum(_inclusion(values, n_kept), axis=0) + start + 1e-9)
+    steps = np.floor(np.cumsum(_bounded(values, n_kept), axis=0) + start + 1e-9)
     pruned = np.where(np.diff(steps, axis=0, prepend=0) > 0, values, 0)
-    sums = pruned.sum(axis=0)
-    return np.minimum(pruned * (sums.mean() / np.where(sums > 0, sums, 1)), values.max())
+    sums, most = values.sum(axis=0), values.max()
+    return most * _bounded(pruned, sums[sums > 0].mean() / most)
 
 
-def _inclusion(values: NDArray, n_kept: int) -> NDArray:
-    """Return probabilities proportional to the values of a column, at most 1, with the sum `n_kept`."""
-    probability = np.zeros_like(values)
-    sure = np.zeros(values.shape, dtype=bool)
+def _bounded(values: NDArray, total: float) -> NDArray:
+    """Return numbers proportional to the values of each column, at most 1, with a given sum as far as they reach."""
+    full = np.zeros(values.shape, dtype=bool)
     while True:
-        rest = np.where(sure, 0, values)
-        total = rest.sum(axis=0)
-        scale = (n_kept - sure.sum(axis=0)) / np.where(total > 0, total, 1)
-        probability = np.where(sure, 1, rest * scale)
-        beyond = probability >= 1
-        if (beyond == sure).all():
-            return probability
-        sure = beyond
+        rest = np.where(full, 0, values)
+        left = rest.sum(axis=0)
+        scaled = np.where(full, 1, rest * ((total - full.sum(axis=0)) / np.where(left > 0, left, 1)))
+        beyond = scaled >= 1
+        if (beyond == full).all():
+            return scaled
+        full = beyond
 
 
 def random_mask(shape: int | tuple[int, ...], connectivity: float, rng: np.random.Generator) -> NDArray[np.bool_]:

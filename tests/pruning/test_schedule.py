@@ -45,7 +45,7 @@ def test_thin_is_the_function_of_that_name():
     weights, mask = schedule.final(WEIGHTS)
     assert np.array_equal(weights, thin(WEIGHTS, 0.25))
     assert (mask.sum(axis=0) == 7).all()
-    assert len(np.unique(dataclasses.replace(schedule, levels=3).final(WEIGHTS)[0])) == 3
+    assert len(np.unique(dataclasses.replace(schedule, levels=3, connectivity=0.75).final(WEIGHTS)[0])) == 3
     assert not any(schedule.is_due(n) for n in range(13))
 
 
