@@ -26,7 +26,7 @@ TUNED: tuple[tuple[float, dict[str, Any]], ...] = (
     (200, {"eta": 0.02, "offset": 0.1}),
     (800, {"eta": 0.02, "offset": 0.05}),
     (3200, {"eta": 0.04, "offset": 0.05}),
-    (np.inf, {"eta": 0.08, "offset": 0.05, "theta_plus": 0.2 * mV}),
+    (np.inf, {"eta": 0.08, "offset": 0.05, "theta_plus": 0.2 * mV, "w_per_input": 0.1}),
 )
 COMMON = {"anneal": True, "w_per_input": 45 / 784}
 

@@ -66,6 +66,7 @@ def stdp_size(
     levels=3,
     connectivity: float | None = None,
     n_settle=1,
+    w_total: float | None = None,
     n_train=60_000,
     n_test=10_000,
     n_epochs=1,
@@ -82,11 +83,13 @@ def stdp_size(
 
     connectivity: instead of pruning at a threshold while the network learns, thin every neuron evenly when it has
     learnt, to that share of its inputs. n_settle: batches on which thresholds settle on the pruned weights.
+    w_total: sum of a neuron's weights; that of the recipe if None.
     """
     images, batches = _images(run, data, n_train, n_test)
     schedule = STDPPruning(threshold, levels, n_settle=n_settle, **batches)
     if connectivity is not None:
         schedule = replace(schedule, regime="thin", connectivity=connectivity)
+    w_per_input = None if w_total is None else w_total / images.X_train.shape[1]
     networks = {"baseline": None, "compressed": schedule} if compress else {"baseline": None}
     rows: list[dict[str, Any]] = []
     scores: dict[str, list[list[float]]] = {name: [] for name in networks}
@@ -95,7 +98,7 @@ def stdp_size(
             scores[name].append([])
         for size in run.progress(sizes, label=f"seed {seed}"):
             settings = dict(n_neurons=size, n_epochs=n_epochs, backend=backend, n_jobs=n_jobs, seed=seed)
-            constants, pair = _stdp.recipe(recipe, size), {}
+            constants, pair = _stdp.recipe(recipe, size, w_per_input=w_per_input), {}
             for name, pruned in networks.items():
                 settings["trained_as"] = f"{name if connectivity is None else 'baseline'}_{size}_seed{seed}"
                 pair[name] = _stdp.train(run, f"{name}_{size}_seed{seed}", images, constants, pruned, **settings)
