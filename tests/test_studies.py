@@ -30,7 +30,7 @@ EXPECTED = json.loads(Path(__file__).with_name("reference.json").read_text())
 # The same on one machine; elsewhere the compiler rounds in another way, which moves single spikes, and learning
 # amplifies that: as much as another seed would at worst. 200 test images make a standard error of 0.035.
 TOLERANCE = {"accuracy": 0.12, "connectivity": 0.04, "spikes": 4, "presentations": 0.1}
-SMALL = ["data=digits", "n_neurons=20", "n_train=1200", "n_test=200", "recipe=tuned"]
+SMALL = ["data=digits", "n_neurons=20", "n_train=1000", "n_test=200", "recipe=tuned"]
 PRUNED = ["threshold=0.085", "levels=3"]
 AS_SWEEPS = ["n_epochs=1", "eta=none"]  # settings that quick changes in mnist_stdp alone
 CATEGORIES = datasets.CALTECH_CATEGORIES
@@ -66,7 +66,7 @@ def test_mnist_stdp_gives_the_reference_numbers(mnist_run):
     compare_with_reference(mnist_run, "mnist_stdp")
     assert figures(mnist_run) == {"receptive_fields", "weights", "confusion"}
     metrics = mnist_run.metrics
-    assert metrics["n_train"] == 600
+    assert metrics["n_train"] == 1000
     assert metrics["connectivity_pruned"] < metrics["connectivity_baseline"] < 1
     assert metrics["energy_gain_baseline"] == 1
     assert (mnist_run.folder / "report.html").read_text().count("<img") == 3
@@ -245,7 +245,8 @@ def test_images_are_drawn_once_each_and_all_if_fewer(monkeypatch):
 
 def test_recipe_has_published_values_and_changes():
     published = _stdp.recipe("published", 400)
-    assert published == {"eta": 0.0005, "offset": 0.4, "tau": 20 * ms, "theta_plus": 0.05 * mV, "anneal": False}
+    constants = {"eta": 0.0005, "offset": 0.4, "tau": 20 * ms, "theta_plus": 0.05 * mV}
+    assert published == {**constants, "anneal": False, "w_per_input": 0.1}
     tuned = _stdp.recipe("tuned", 6400, eta=None, offset=0.2)
     assert tuned["offset"] == 0.2
     assert tuned["eta"] > published["eta"]
