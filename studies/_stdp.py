@@ -132,6 +132,14 @@ def recipe(name: str, n_neurons: int, **changes: Any) -> dict[str, Any]:
     return PUBLISHED | found | {key: value for key, value in changes.items() if value is not None}
 
 
+def schedule(
+    threshold: float, levels: int | None, n_batches: int, warm_up: int, connectivity: float | None, n_settle: float = 1
+) -> STDPPruning:
+    """Return the pruning at a threshold while a network learns or, given a connectivity, that which thins it after."""
+    pruning = STDPPruning(threshold, levels, n_batches, warm_up, n_settle=n_settle)
+    return pruning if connectivity is None else replace(pruning, regime="thin", connectivity=connectivity)
+
+
 def train(
     run: Run,
     name: str,
@@ -212,6 +220,8 @@ def train(
 def compare(run: Run, images: Images, constants: Mapping[str, Any], quantised: STDPPruning, **settings: Any) -> None:
     """Train the full, the pruned, and the pruned and quantised network with one seed; save and draw all three."""
     pruned = replace(quantised, levels=None)
+    if quantised.regime != "while":
+        settings["trained_as"] = "baseline"
     networks: dict[str, dict[str, Any]] = {}
     run.save(data=images.name, n_train=len(images.y_train), n_test=len(images.y_test))
     for name, schedule in {"baseline": None, "pruned": pruned, "quantised": quantised}.items():

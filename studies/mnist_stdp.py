@@ -4,7 +4,6 @@ import sys
 
 from brian2 import Quantity
 
-from hrsnn import STDPPruning
 from hrsnn.cli import main
 from hrsnn.studies import _stdp
 from hrsnn.study import study
@@ -20,6 +19,7 @@ def mnist_stdp(
     n_epochs=1,
     threshold=0.15,
     levels=3,
+    connectivity: float | None = None,
     n_batches=12,
     warm_up=3,
     recipe="tuned",
@@ -46,6 +46,9 @@ def mnist_stdp(
     replace single values of the recipe. The source's thresholds, 0.15 and 0.3, belong to its sum: at 45, 0.15 leaves
     a sixth of the synapses. data is mnist, fashion_mnist, digits, or a folder with IDX files.
 
+    connectivity: instead of pruning at a threshold between batches, thin every neuron of the full network to that share
+    of its inputs.
+
     accuracy is that of the mean rate of each label's neurons, accuracy_weighted that of a vote weighted by each
     neuron's responses. energy_gain is the ratio of excitatory spikes at the test to those of the full network.
     """
@@ -54,7 +57,7 @@ def mnist_stdp(
         run,
         images,
         _stdp.recipe(recipe, n_neurons, eta=eta, offset=offset, theta_plus=theta_plus, anneal=anneal),
-        STDPPruning(threshold, levels, n_batches, warm_up),
+        _stdp.schedule(threshold, levels, n_batches, warm_up, connectivity),
         n_neurons=n_neurons,
         n_epochs=n_epochs,
         max_retries=max_retries,

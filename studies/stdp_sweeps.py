@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from brian2 import Quantity, mV
@@ -86,9 +85,7 @@ def stdp_size(
     w_total: sum of a neuron's weights; that of the recipe if None.
     """
     images, batches = _images(run, data, n_train, n_test)
-    schedule = STDPPruning(threshold, levels, n_settle=n_settle, **batches)
-    if connectivity is not None:
-        schedule = replace(schedule, regime="thin", connectivity=connectivity)
+    schedule = _stdp.schedule(threshold, levels, **batches, connectivity=connectivity, n_settle=n_settle)
     w_per_input = None if w_total is None else w_total / images.X_train.shape[1]
     networks = {"baseline": None, "compressed": schedule} if compress else {"baseline": None}
     rows: list[dict[str, Any]] = []

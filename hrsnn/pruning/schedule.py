@@ -40,7 +40,7 @@ class STDPPruning:
     connectivity : float, optional
         Fraction of synapses left, in (0, 1]. Needed by "before" and "thin". With "after" it replaces the threshold:
         the largest weights stay. Not used by "while", where the threshold decides.
-    n_settle : int
+    n_settle : float
         Batches shown after the last pruning to settle the thresholds; 0 as in the source, which loses accuracy.
 
     Raises
@@ -64,7 +64,7 @@ class STDPPruning:
     warm_up: int = 3
     regime: str = "while"
     connectivity: float | None = None
-    n_settle: int = 1
+    n_settle: float = 1
 
     def __post_init__(self) -> None:
         check_threshold(self.threshold)
