@@ -14,7 +14,7 @@ _EXAMPLES = """examples:
   hrsnn list                          studies, and the runs so far
   hrsnn run mnist_stdp --help         question and settings of a study
   hrsnn run mnist_stdp --quick        its quick variant
-  hrsnn run mnist_stdp n_neurons=400 "duration=150 ms" seed=3
+  hrsnn run mnist_stdp n_neurons=400 "theta_plus=0.1 mV" seed=3
   hrsnn run mnist_stdp --backend cuda --build-only    compile for a GPU, here or elsewhere
   hrsnn run my_study.py               a study in a file of your own
   hrsnn show mnist_stdp               its last run

@@ -1,13 +1,14 @@
 """The generated pages tell what the code holds."""
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 import hrsnn.models
-from hrsnn import settings
+from hrsnn import cli, settings
 from hrsnn.models import LIF
 from hrsnn.study import list_studies
 
@@ -68,3 +69,24 @@ def test_pages_are_written_only_if_they_changed(generate, tmp_path):
     generate.pages(tmp_path)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == first
     assert "autofunction:: hrsnn.plots.raster" in (tmp_path / "functions.md").read_text()
+
+
+COMMAND = re.compile(r"""hrsnn run (\w+)\b(?!\.py)((?:\s+(?:"[^"]*"|\w+=[^\s"`]*))*)""")
+
+
+def commands():
+    """Every `hrsnn run` of the README, the pages and the help, which may break a line: study and settings."""
+    pages = [DOCS.parent / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("*.rst"))]
+    for place, text in [("help", cli._EXAMPLES), *((page.name, page.read_text()) for page in pages)]:
+        for found in COMMAND.finditer(text):
+            words = re.findall(r'"([^"]*)"|(\S+)', found[2])
+            arguments = [" ".join((quoted or bare).split()) for quoted, bare in words]
+            yield place, found[1], dict(argument.split("=", 1) for argument in arguments if "=" in argument)
+
+
+def test_every_command_of_the_pages_is_one():
+    studies, found = list_studies(), list(commands())
+    assert len(found) > 30
+    for place, name, changes in found:
+        assert name in studies, f"{place}: there is no study {name}"
+        studies[name].configure(changes)  # raises if a setting is unknown or cannot be read
