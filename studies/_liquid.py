@@ -187,6 +187,10 @@ def drawn(
             points[1].append(row[key])
             deviations.setdefault(str(row[line]), []).append(row[f"{key}_std"])
         plots.curves(axes, lines, x_label, label, log=log)
+        if "x" in log:
+            ticks = sorted({row[x] for row in rows if x in row})
+            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+            axes.minorticks_off()
         for k, (name, (at, mean)) in enumerate(lines.items()):
             low, high = np.array(mean) - deviations[name], np.array(mean) + deviations[name]
             colour = plots.COLOURS[k % len(plots.COLOURS)]
