@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -140,7 +141,7 @@ class Persistence:
         return np.repeat(warm[:, -1:], n_steps, axis=1)
 
 
-class _Linear:
+class _Linear(ABC):
     """A readout of increments, ridge regression of standardised features, and the loop that feeds it back."""
 
     n_wash_out = 50
@@ -181,14 +182,17 @@ class _Linear:
             rows.append(self.read(state, u[:, k]))
         return np.stack(rows, axis=1)
 
+    @abstractmethod
     def start(self, u: Array) -> Array:
-        raise NotImplementedError
+        """Return the state after a series."""
 
+    @abstractmethod
     def advance(self, state: Array, now: Array) -> Array:
-        raise NotImplementedError
+        """Return the state after one value more."""
 
+    @abstractmethod
     def read(self, state: Array, now: Array) -> Array:
-        raise NotImplementedError
+        """Return the features of a state."""
 
 
 class EchoState(_Linear):
