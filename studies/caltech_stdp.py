@@ -47,8 +47,8 @@ def caltech_stdp(
     accuracy_balanced weighs them alike. The set of a run may be smaller than the original: in the one that the
     results of this package come from, airplanes and motorbikes are cut to 100 images each (of 800 and 798).
 
-    connectivity: the pruned networks are the full one with every neuron thinned to that share of its inputs. That costs
-    half as much as pruning at a threshold between batches, as the source does it, which is connectivity=none.
+    connectivity: the pruned networks are the full one with every neuron thinned to that share of its inputs;
+    connectivity=none prunes at a threshold between batches, as the source does it.
 
     view: orientations (edges in four directions), object (distance from the grey of the background) or grey, the
     source's, which an STDP network can hardly learn because objects are darker or brighter than their background.
