@@ -12,6 +12,7 @@ from brian2 import kHz, ms
 from hrsnn import Ensemble, MultimodalClassifier, PoissonEncoder, STDPClassifier, datasets
 from hrsnn.cochlea import LyonEar
 from hrsnn.models import AdaptiveConductanceLIF, CrossModalSTDP, PowerLawSTDP
+from hrsnn.readout import NeuronVote
 from hrsnn.run import Run
 from hrsnn.studies import _stdp
 
@@ -173,7 +174,8 @@ def train_one(run: Run, name: str, pairs: Pairs, modality: str, n_neurons: int, 
     Returns
     -------
     dict
-        ``accuracy`` and ``spikes``, of a presentation at the test.
+        ``accuracy`` by the mean rate of each label's neurons and ``accuracy_weighted`` by the weighted vote;
+        ``spikes`` of a presentation at the test.
     """
 
     def result() -> dict[str, Any]:
@@ -183,9 +185,7 @@ def train_one(run: Run, name: str, pairs: Pairs, modality: str, n_neurons: int, 
         ablation = {key: settings.get(key, True) for key in ("inhibition", "homeostasis")}
         classifier = STDPClassifier(**shared, **ablation, **kept, checkpoint=run.checkpoint(name))
         classifier.fit(pairs.X_train[modality], pairs.y_train)
-        counts = classifier.transform(pairs.X_test[modality])
-        accuracy = float(np.mean(classifier.readout_.predict(counts) == pairs.y_test))
-        return {"accuracy": accuracy, "spikes": float(counts.sum(axis=1).mean())}
+        return _scores(classifier, classifier.transform(pairs.X_test[modality]), pairs.y_test)
 
     return run.cached(name, result)
 
@@ -219,9 +219,9 @@ def train_pair(
     Returns
     -------
     dict
-        ``accuracy``, with ``missing`` also ``accuracy_image`` and ``accuracy_audio``; ``spikes`` of a presentation at
-        the test; ``n_correct`` and ``n_wrong``, synapses between neurons of equal and of different labels, and
-        ``w_correct`` and ``w_wrong``, their mean weights.
+        As of `train_one`; with ``missing`` also ``accuracy_image`` and ``accuracy_audio``; ``n_correct`` and
+        ``n_wrong``, synapses between neurons of equal and of different labels, and ``w_correct`` and ``w_wrong``,
+        their mean weights.
     """
     synapse = CrossModalSTDP(**{**CROSS, **(cross or {})})
     run.declare(cross_modal=synapse)
@@ -235,14 +235,22 @@ def train_pair(
             **settings,
         )
         classifier.fit(pairs.X_train, pairs.y_train)
-        counts = classifier.transform(pairs.X_test)
-        scores = {"accuracy": float(np.mean(classifier.readout_.predict(counts) == pairs.y_test))}
+        scores = _scores(classifier, classifier.transform(pairs.X_test), pairs.y_test)
         if missing:
             for modality, samples in pairs.X_test.items():
                 scores[f"accuracy_{modality}"] = float(classifier.score({modality: samples}, pairs.y_test))
-        return {**scores, "spikes": float(counts.sum(axis=1).mean()), **connections(classifier)}
+        return {**scores, **connections(classifier)}
 
     return run.cached(name, result)
+
+
+def _scores(classifier: STDPClassifier | MultimodalClassifier, counts: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    weighted = NeuronVote.from_responses(classifier.classes_, classifier.readout_.responses_, "weighted")
+    return {
+        "accuracy": float(np.mean(classifier.readout_.predict(counts) == y)),
+        "accuracy_weighted": float(np.mean(weighted.predict(counts) == y)),
+        "spikes": float(counts.sum(axis=1).mean()),
+    }
 
 
 def connections(classifier: MultimodalClassifier) -> dict[str, Any]:

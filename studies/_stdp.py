@@ -28,6 +28,8 @@ TUNED: tuple[tuple[float, dict[str, Any]], ...] = (
     (3200, {"eta": 0.04, "offset": 0.05}),
     (np.inf, {"eta": 0.08, "offset": 0.05, "theta_plus": 0.2 * mV, "w_per_input": 0.1}),
 )
+# Found on splits other than those of the results, but of the same 690 photographs.
+PHOTOGRAPHS = {"eta": 0.04, "offset": 0.1}
 # The sum of weights was chosen by scores on the test set, and checked on held-out images with 100 and 400 neurons only.
 COMMON = {"anneal": True, "w_per_input": 45 / 784}
 
@@ -115,8 +117,9 @@ def recipe(name: str, n_neurons: int, **changes: Any) -> dict[str, Any]:
 
     Parameters
     ----------
-    name : {"tuned", "published"}
-        ``published``: table 3.1 of Rathi (2021). ``tuned``: smaller offset, larger learning rate.
+    name : {"tuned", "photographs", "published"}
+        ``published``: table 3.1 of Rathi (2021). ``tuned``: smaller offset, larger learning rate, for MNIST.
+        ``photographs``: as ``tuned``, learning faster, for the 10,000 images of Caltech-101.
     n_neurons : int
         Size of the network.
     **changes
@@ -127,10 +130,14 @@ def recipe(name: str, n_neurons: int, **changes: Any) -> dict[str, Any]:
     ValueError
         If the recipe is unknown.
     """
-    if name not in ("tuned", "published"):
-        raise ValueError(f"recipe must be 'tuned' or 'published', got {name!r}.")
-    found = COMMON | next(values for most, values in TUNED if n_neurons <= most) if name == "tuned" else {}
-    return PUBLISHED | found | {key: value for key, value in changes.items() if value is not None}
+    found: dict[str, dict[str, Any]] = {
+        "tuned": COMMON | next(values for most, values in TUNED if n_neurons <= most),
+        "photographs": COMMON | PHOTOGRAPHS,
+        "published": {},
+    }
+    if name not in found:
+        raise ValueError(f"recipe must be one of {', '.join(map(repr, found))}, got {name!r}.")
+    return PUBLISHED | found[name] | {key: value for key, value in changes.items() if value is not None}
 
 
 def schedule(

@@ -24,7 +24,7 @@ def caltech_stdp(
     connectivity: float | None = 0.38,
     n_batches=20,
     warm_up=10,
-    recipe="tuned",
+    recipe="photographs",
     eta: float | None = None,
     offset: float | None = None,
     theta_plus: Quantity | None = None,
@@ -50,7 +50,7 @@ def caltech_stdp(
     connectivity: the pruned networks are the full one with every neuron thinned to that share of its inputs;
     connectivity=none prunes at a threshold between batches, as the source does it.
 
-    view: orientations (edges in four directions), object (distance from the grey of the background) or grey, the
+    view: orientations (edges in 16 directions), object (distance from the grey of the background) or grey, the
     source's, which an STDP network can hardly learn because objects are darker or brighter than their background.
     """
     split = datasets.caltech101(folder, view=view, seed=seed)

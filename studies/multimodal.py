@@ -232,7 +232,7 @@ def _pairs(
 
 
 def _scores(result: dict[str, Any]) -> dict[str, Any]:
-    return {key: result[key] for key in ("accuracy", "spikes")}
+    return {key: result[key] for key in ("accuracy", "accuracy_weighted", "spikes")}
 
 
 def _means(rows: list[dict[str, Any]], key: str) -> dict[str, float]:

@@ -27,7 +27,7 @@ def stdp_threshold(
     n_neurons=100,
     n_train=60_000,
     n_test=10_000,
-    recipe="tuned",
+    recipe: str | None = None,
     backend="auto",
     n_jobs=1,
     seed=0,
@@ -35,11 +35,11 @@ def stdp_threshold(
     """Measure connectivity and accuracy against the pruning threshold, with continuous and with shared weights.
 
     Rathi (2021), figures 2.6 a to d. levels: numbers of shared weights, zero included; 0 for continuous weights.
-    data: a set of mnist_stdp, or caltech101, there with 20 batches of which 10 are warm-up.
+    data: a set of mnist_stdp, or caltech101, there with 20 batches of which 10 are warm-up and another recipe.
     """
     images, batches = _images(run, data, n_train, n_test)
     settings = dict(n_neurons=n_neurons, backend=backend, n_jobs=n_jobs, seed=seed)
-    constants = _stdp.recipe(recipe, n_neurons)
+    constants = _constants(recipe, data, n_neurons)
     baseline = _stdp.train(run, "baseline", images, constants, None, **settings)
     rows = [_row(baseline, baseline, threshold=0.0, levels="baseline")]
     for level, threshold in run.progress([(k, t) for k in levels for t in thresholds], label="networks"):
@@ -69,7 +69,7 @@ def stdp_size(
     n_train=60_000,
     n_test=10_000,
     n_epochs=1,
-    recipe="tuned",
+    recipe: str | None = None,
     backend="auto",
     n_jobs=1,
     seeds=(0,),
@@ -95,7 +95,7 @@ def stdp_size(
             scores[name].append([])
         for size in run.progress(sizes, label=f"seed {seed}"):
             settings = dict(n_neurons=size, n_epochs=n_epochs, backend=backend, n_jobs=n_jobs, seed=seed)
-            constants, pair = _stdp.recipe(recipe, size, w_per_input=w_per_input), {}
+            constants, pair = _constants(recipe, data, size, w_per_input=w_per_input), {}
             for name, pruned in networks.items():
                 settings["trained_as"] = f"{name if connectivity is None else 'baseline'}_{size}_seed{seed}"
                 pair[name] = _stdp.train(run, f"{name}_{size}_seed{seed}", images, constants, pruned, **settings)
@@ -122,7 +122,7 @@ def stdp_spikes(
     min_votes=1,
     n_train=60_000,
     n_test=10_000,
-    recipe="tuned",
+    recipe: str | None = None,
     backend="auto",
     n_jobs=1,
     seeds=(0, 1, 2),
@@ -146,7 +146,7 @@ def stdp_spikes(
             for firing, own in {"usual": usual, "sparing": sparing}.items():
                 changes = {"theta_plus": theta_plus, "eta": eta} if own else {}
                 settings = dict(n_neurons=n_neurons, backend=backend, n_jobs=n_jobs, seed=seed, **own)
-                name, constants = f"{network}_{firing}_seed{seed}", _stdp.recipe(recipe, n_neurons, **changes)
+                name, constants = f"{network}_{firing}_seed{seed}", _constants(recipe, data, n_neurons, **changes)
                 trained[name] = _stdp.train(run, name, images, constants, schedule, **settings)
                 baseline = trained[f"full_usual_seed{seed}"]
                 rows.append(_row(trained[name], baseline, network=network, firing=firing, seed=seed))
@@ -172,7 +172,7 @@ def stdp_regimes(
     n_neurons=100,
     n_train=60_000,
     n_test=10_000,
-    recipe="tuned",
+    recipe: str | None = None,
     backend="auto",
     n_jobs=1,
     seed=0,
@@ -185,7 +185,7 @@ def stdp_regimes(
     """
     images, batches = _images(run, data, n_train, n_test)
     settings = dict(n_neurons=n_neurons, backend=backend, n_jobs=n_jobs, seed=seed)
-    constants = _stdp.recipe(recipe, n_neurons)
+    constants = _constants(recipe, data, n_neurons)
     baseline = _stdp.train(run, "baseline", images, constants, None, **settings)
     rows = []
     for threshold in run.progress(thresholds, label="thresholds"):
@@ -209,6 +209,10 @@ def _images(run: Run, data: str, n_train: int, n_test: int) -> tuple[_stdp.Image
         return _stdp.digit_images(run, data, n_train, n_test), DIGITS
     split = datasets.caltech101(view="orientations")
     return _stdp.drawn("Caltech-101", split, n_train, n_test, 0, datasets.CALTECH_CATEGORIES), PHOTOGRAPHS
+
+
+def _constants(recipe: str | None, data: str, n_neurons: int, **changes: Any) -> dict[str, Any]:
+    return _stdp.recipe(recipe or ("photographs" if data == "caltech101" else "tuned"), n_neurons, **changes)
 
 
 def _row(trained: Mapping[str, Any], baseline: Mapping[str, Any], **what: Any) -> dict[str, Any]:

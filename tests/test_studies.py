@@ -250,7 +250,7 @@ def test_recipe_has_published_values_and_changes():
     tuned = _stdp.recipe("tuned", 6400, eta=None, offset=0.2)
     assert tuned["offset"] == 0.2
     assert tuned["eta"] > published["eta"]
-    with pytest.raises(ValueError, match="recipe must be 'tuned' or 'published', got 'best'"):
+    with pytest.raises(ValueError, match="recipe must be one of 'tuned', 'photographs', 'published', got 'best'"):
         _stdp.recipe("best", 100)
 
 

@@ -61,10 +61,10 @@ def caltech101(
     view : {"object", "grey", "orientations"}
         "grey": the source's grey values. "object": each pixel's distance from the grey of the background
         (the median of the image's border), stretched to 0..255, so that objects are bright on a dark
-        background as in MNIST, whatever their polarity. "orientations": strength of edges in four
-        directions at 14x14 places, as four quadrants of the 28x28 image. "object" and "orientations" are
-        our choice, not the source's; for them the image is first made square by background on two sides,
-        while the source stretches it.
+        background as in MNIST, whatever their polarity. "orientations": strength of edges in 16 directions
+        around 7x7 places, as 4x4 tiles of the 28x28 values. "object" and "orientations" are our choice, not
+        the source's; for them the image is first made square by background on two sides, while the source
+        stretches it.
     oversample : int, optional
         Training images of each category after copying (each image the same number of times, up to one);
         a category with more is cut to that number. None: no copies.
@@ -72,7 +72,7 @@ def caltech101(
         The same for the test images, as in the source. None: each test image once; categories then
         differ in size, so look at balanced accuracy too.
     shift : int
-        Move each training copy by up to that many pixels at random, at least once unmoved; 0: exact copies,
+        Move each training copy by up to that many pixels (of 28) at random, at least once unmoved; 0: exact copies,
         as in the source.
     seed : int
         Seed of the split, the copies, the shifts and the order.
@@ -104,27 +104,28 @@ def caltech101(
     if not 0 <= shift < _SIZE // 2:
         raise ValueError(f"shift must be 0 to {_SIZE // 2 - 1} pixels, got {shift!r}.")
     path = locate(_NAMES, folder, title=_TITLE, subset="caltech101", urls=[_URL], known_hash=_HASH)
-    images, y = _distinct(*_load(path, square=view != "grey"))
+    see, size, square = _VIEWS[view]
+    images, y = _distinct(*_load(path, size, square))
     rng_split, rng_train, rng_test, rng_shift = np.random.default_rng(seed).spawn(4)
     train, test = _split(y, rng_split)
     train, test = _copies(train, y, oversample, rng_train), _copies(test, y, oversample_test, rng_test)
-    see = _VIEWS[view]
     X = np.stack([see(image).ravel() for image in images])
     X_train = X[train]
     if shift:
         first = np.unique(train, return_index=True)[1]
         for k in np.setdiff1d(np.arange(len(train)), first):
-            X_train[k] = see(_move(images[train[k]], *rng_shift.integers(-shift, shift + 1, 2))).ravel()
+            dx, dy = rng_shift.integers(-shift, shift + 1, 2) * (size // _SIZE)
+            X_train[k] = see(_move(images[train[k]], dx, dy)).ravel()
     return X_train, X[test], y[train], y[test]
 
 
-def _load(path: Path, square: bool) -> tuple[np.ndarray, np.ndarray]:
+def _load(path: Path, size: int, square: bool) -> tuple[np.ndarray, np.ndarray]:
     boxes = _boxes(path)
     images, y = [], []
     for category, name, raw in sorted(_files(path, _IMAGES_TAR)):
         if not (name.startswith("image_") and name.endswith(".jpg")):
             continue
-        images.append(_prepare(raw, boxes.get((category, name)), square, f"{path}: {category}/{name}"))
+        images.append(_prepare(raw, boxes.get((category, name)), size, square, f"{path}: {category}/{name}"))
         y.append(CALTECH_CATEGORIES.index(category))
     missing = [c for k, c in enumerate(CALTECH_CATEGORIES) if y.count(k) < 2]
     if missing:
@@ -190,7 +191,7 @@ def _mat_boxes(path: Path) -> dict[tuple[str, str], Box]:
     return boxes
 
 
-def _prepare(raw: bytes, box: Box | None, square: bool, who: str) -> np.ndarray:
+def _prepare(raw: bytes, box: Box | None, size: int, square: bool, who: str) -> np.ndarray:
     """Crop, grey, blur, resize: the source's order; `square` keeps the aspect ratio."""
     from PIL import Image
 
@@ -207,7 +208,7 @@ def _prepare(raw: bytes, box: Box | None, square: bool, who: str) -> np.ndarray:
     if square:
         gaps = [max(blurred.shape) - n for n in blurred.shape]
         blurred = np.pad(blurred, [(g // 2, g - g // 2) for g in gaps], constant_values=_background(blurred))
-    small = Image.fromarray(blurred).resize((_SIZE, _SIZE), Image.Resampling.BILINEAR)
+    small = Image.fromarray(blurred).resize((size, size), Image.Resampling.BILINEAR)
     return _to_uint8(np.asarray(small))
 
 
@@ -240,7 +241,7 @@ def _copies(rows: np.ndarray, y: np.ndarray, count: int | None, rng: np.random.G
 
 def _move(image: np.ndarray, dx: int, dy: int) -> np.ndarray:
     pad = max(abs(dx), abs(dy))
-    return np.pad(image, pad, mode="edge")[pad + dy : pad + dy + _SIZE, pad + dx : pad + dx + _SIZE]
+    return np.pad(image, pad, mode="edge")[pad + dy : pad + dy + len(image), pad + dx : pad + dx + len(image)]
 
 
 def _to_uint8(values: np.ndarray) -> np.ndarray:
@@ -260,20 +261,22 @@ def _object(image: np.ndarray) -> np.ndarray:
 
 
 def _orientations(image: np.ndarray) -> np.ndarray:
-    """Return gradient energy in four directions, averaged over 2x2 pixels, root-compressed, as 2x2 quadrants."""
+    """Return gradient strength in 16 directions, blurred and averaged over 8x8 of the 56x56 pixels, as 4x4 tiles."""
     grey = image.astype(float)
     gy, gx = ndimage.sobel(grey, 0, mode="nearest"), ndimage.sobel(grey, 1, mode="nearest")
     strength, angle = np.hypot(gx, gy), np.arctan2(gy, gx)
-    maps = []
-    for k in range(4):
-        closeness = np.abs(np.cos(angle - k * np.pi / 4))  # 1 along direction k, 0.71 at its two neighbours
-        tuned = strength * np.clip((closeness - np.sqrt(0.5)) / (1 - np.sqrt(0.5)), 0, 1)
-        maps.append(tuned.reshape(14, 2, 14, 2).mean(axis=(1, 3)))
-    return _to_uint8(255 * np.sqrt(_stretch(np.block([maps[:2], maps[2:]]))))
+    next_one = np.cos(np.pi / 16)  # directions lie pi / 16 apart
+    tiles = []
+    for k in range(16):
+        closeness = np.abs(np.cos(angle - k * np.pi / 16))  # 1 along direction k
+        tuned = strength * np.clip((closeness - next_one) / (1 - next_one), 0, 1)
+        tiles.append(ndimage.gaussian_filter(tuned, 3).reshape(7, 8, 7, 8).mean(axis=(1, 3)))
+    return _to_uint8(255 * _stretch(np.block([tiles[k : k + 4] for k in range(0, 16, 4)])))
 
 
-_VIEWS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "object": _object,
-    "grey": lambda image: image,
-    "orientations": _orientations,
+_VIEWS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], int, bool]] = {
+    # what is seen, of an image of how many pixels square, filled up to keep the aspect ratio or not
+    "object": (_object, _SIZE, True),
+    "grey": (lambda image: image, _SIZE, False),
+    "orientations": (_orientations, 2 * _SIZE, True),
 }
