@@ -21,7 +21,7 @@ def caltech_stdp(
     n_epochs=1,
     threshold=0.1,
     levels=2,
-    connectivity: float | None = 0.38,
+    connectivity: float | None = 0.2,
     n_batches=20,
     warm_up=10,
     recipe="photographs",
@@ -30,7 +30,7 @@ def caltech_stdp(
     theta_plus: Quantity | None = None,
     anneal: bool | None = None,
     max_retries=3,
-    n_label_samples=10_000,
+    n_label_samples=2000,
     backend="auto",
     n_jobs=1,
     seed=0,
@@ -47,8 +47,9 @@ def caltech_stdp(
     accuracy_balanced weighs them alike. The set of a run may be smaller than the original: in the one that the
     results of this package come from, airplanes and motorbikes are cut to 100 images each (of 800 and 798).
 
-    connectivity: the pruned networks are the full one with every neuron thinned to that share of its inputs;
-    connectivity=none prunes at a threshold between batches, as the source does it.
+    connectivity: the pruned networks are the full one with every neuron thinned to that share of its inputs; two
+    levels tell a picture best by inputs as many as its strong ones. connectivity=none prunes at a threshold between
+    batches, as the source does it. Neurons get their labels from n_label_samples training images: most are copies.
 
     view: orientations (edges in 16 directions), object (distance from the grey of the background) or grey, the
     source's, which an STDP network can hardly learn because objects are darker or brighter than their background.
@@ -61,7 +62,7 @@ def caltech_stdp(
         run,
         images,
         _stdp.recipe(recipe, n_neurons, eta=eta, offset=offset, theta_plus=theta_plus, anneal=anneal),
-        _stdp.schedule(threshold, levels, n_batches, warm_up, connectivity, n_settle=4),
+        _stdp.schedule(threshold, levels, n_batches, warm_up, connectivity, n_settle=2),
         n_neurons=n_neurons,
         n_epochs=n_epochs,
         max_retries=max_retries,
