@@ -383,7 +383,8 @@ def forecast(
     low, high = series.min(), series.max()
     margin = 0.25 * (high - low or 1)
     axes.set(xlabel=x_label, ylabel=y_label, ylim=(low - margin, high + margin))
-    return _legend(axes, {"truth": series, **forecasts})
+    axes.legend(frameon=False, fontsize=8.5, ncols=5, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0)
+    return axes
 
 
 def _colour_bar(axes: Axes, drawn: Any, label: str) -> None:
