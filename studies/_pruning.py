@@ -88,8 +88,11 @@ def series(name: str, n_train: int, n_tuning: int, n_test: int) -> _forecast.Spl
     return _forecast.split(X, n_train, n_warm, n_free, n_tuning, n_test)
 
 
-def reservoir(graph: nx.DiGraph, seed: int, input_weight: float, backend: str) -> Reservoir:
-    """Return the reservoir of a graph; inputs reach every neuron, whatever is left of the network."""
+def reservoir(graph: nx.DiGraph, n_dims: int, seed: int, input_weight: float, backend: str) -> Reservoir:
+    """Return the reservoir of a graph for a series of n_dims variables.
+
+    Inputs reach every neuron, whatever is left of the network: six on average, however many variables there are.
+    """
     return Reservoir(
         graph,
         NEURON,
@@ -98,7 +101,7 @@ def reservoir(graph: nx.DiGraph, seed: int, input_weight: float, backend: str) -
         PopulationCode(n_fields=20, rate_max=1000 * Hz, step=20 * ms),
         input_weight=input_weight,
         input_fraction=1.0,
-        input_probability=0.1,
+        input_probability=0.3 / n_dims,
         n_learn=N_STDP,
         filters=FILTERS,
         membrane=True,
@@ -144,7 +147,7 @@ def measure(
         n_neurons, n_synapses, sops (in the training series), rate_hz, alpha, vpt (mean over the starts, in steps),
         rmse (in standard deviations, over the first 100 steps at most).
     """
-    model = Spiking(reservoir(graph, seed, input_weight, backend))
+    model = Spiking(reservoir(graph, data.train.shape[1], seed, input_weight, backend))
     score = _forecast.vpt_score(data.scale, threshold, 1.0, 1.0)  # in steps
     result = _forecast.judge(model, data, ALPHAS, score)
     return {
@@ -167,7 +170,7 @@ def least_active_pruned(
     """
 
     def train(current: nx.DiGraph) -> tuple[nx.DiGraph, Mapping[Any, float]]:
-        fitted = reservoir(current, seed, input_weight, backend).fit(X)
+        fitted = reservoir(current, X.shape[1], seed, input_weight, backend).fit(X)
         fitted.transform(X[:N_STDP])
         return fitted.graph_, dict(zip(current, fitted.spike_counts_.tolist(), strict=True))
 
