@@ -28,7 +28,7 @@ FULL = 3.0  # deviation from the mean clip, in standard deviations, that fires a
 # Found on images and clips held out of the training sets. With the offset of inputs, 0.1, all weights between
 # neurons fall to zero.
 AUDIO = {"eta": 0.02, "offset": 0.1}
-CROSS = {"eta": 0.02, "offset": 0.02, "tau": 60 * ms, "gain": 3.0}
+CROSS = {"eta": 0.02, "offset": 0.02, "tau": 60 * ms, "gain": 40.0}
 
 
 @dataclass(frozen=True)
@@ -198,6 +198,7 @@ def train_pair(
     coupling: str = "learned",
     cross: Mapping[str, Any] | None = None,
     missing: bool = False,
+    cut: bool = False,
     **settings: Any,
 ) -> dict[str, Any]:
     """Train and test two ensembles of half the neurons each; a resumed run reads the result.
@@ -213,13 +214,16 @@ def train_pair(
         What differs from ``CROSS``.
     missing : bool
         Whether to test each modality alone as well.
+    cut : bool
+        Whether to test with the synapses between the ensembles silenced as well.
     **settings
         Further settings of the MultimodalClassifier.
 
     Returns
     -------
     dict
-        As of `train_one`; with ``missing`` also ``accuracy_image`` and ``accuracy_audio``; ``n_correct`` and
+        As of `train_one`; with ``missing`` also ``accuracy_image`` and ``accuracy_audio``, with ``cut`` the
+        first three with ``_cut`` behind their names; ``n_correct`` and
         ``n_wrong``, synapses between neurons of equal and of different labels, and ``w_correct`` and ``w_wrong``,
         their mean weights.
     """
@@ -236,6 +240,13 @@ def train_pair(
         )
         classifier.fit(pairs.X_train, pairs.y_train)
         scores = _scores(classifier, classifier.transform(pairs.X_test), pairs.y_test)
+        if cut:
+            joined = {f"{between}.w" for between in classifier.connections_}
+            silenced = {key: np.zeros_like(values) for key, values in classifier.state_.items() if key in joined}
+            state, classifier.state_ = classifier.state_, classifier.state_ | silenced
+            counts = classifier.transform(pairs.X_test)
+            scores |= {f"{key}_cut": value for key, value in _scores(classifier, counts, pairs.y_test).items()}
+            classifier.state_ = state
         if missing:
             for modality, samples in pairs.X_test.items():
                 scores[f"accuracy_{modality}"] = float(classifier.score({modality: samples}, pairs.y_test))

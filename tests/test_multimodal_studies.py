@@ -68,6 +68,15 @@ def test_contrast_shows_what_is_above_and_what_is_below_the_mean():
 
 
 @cpp
+def test_multimodal_cuts_the_synapses_of_the_coupled_network_at_the_test(made_up, tmp_path):
+    run = study(tmp_path, "multimodal", "sizes=20", "networks=coupled")
+    found = {row["network"]: row for row in rows(run)}
+    assert list(found) == ["coupled, cut at the test", "coupled"]
+    spikes = [float(row["spikes"]) for row in found.values()]
+    assert spikes[0] != spikes[1]  # the synapses do something
+
+
+@cpp
 def test_missing_modality_tests_one_network_in_three_ways(made_up, tmp_path):
     run = study(tmp_path, "missing_modality", "sizes=20")
     found = rows(run)

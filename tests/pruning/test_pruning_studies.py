@@ -144,7 +144,7 @@ def test_pruning_lnp_end_to_end(tmp_path):
     assert len(sizes) == 1
     own = {row["method"]: [float(r["vpt"]) for r in rows if r["method"] == row["method"]] for row in rows}
     assert run.metrics["vpt_HRSNN_LNP_minus_random"] == pytest.approx(np.mean(own["LNP"]) - np.mean(own["random"]))
-    model = _pruning.Spiking(_pruning.reservoir(_pruning.network("HRSNN", 60, 0), 0, 0.12, "auto"))
+    model = _pruning.Spiking(_pruning.reservoir(_pruning.network("HRSNN", 60, 0), 3, 0, 0.12, "auto"))
     data = _pruning.series("lorenz", 400, 2, 3)
     model.respond(data.train)
     graph = model.reservoir.graph
