@@ -28,7 +28,7 @@ FULL = 3.0  # deviation from the mean clip, in standard deviations, that fires a
 # Found on images and clips held out of the training sets. With the offset of inputs, 0.1, all weights between
 # neurons fall to zero.
 AUDIO = {"eta": 0.02, "offset": 0.1}
-CROSS = {"eta": 0.02, "offset": 0.02, "tau": 60 * ms, "gain": 40.0}
+CROSS = {"eta": 0.02, "offset": 0.02, "tau": 60 * ms, "gain": 3.0}
 
 
 @dataclass(frozen=True)
