@@ -171,6 +171,8 @@ def ensemble(modality: str, n_neurons: int, **changes: Any) -> Ensemble:
 def train_one(run: Run, name: str, pairs: Pairs, modality: str, n_neurons: int, **settings: Any) -> dict[str, Any]:
     """Train and test one ensemble alone on one modality; a resumed run reads the result.
 
+    Settings are further ones of the STDPClassifier.
+
     Returns
     -------
     dict
@@ -180,10 +182,7 @@ def train_one(run: Run, name: str, pairs: Pairs, modality: str, n_neurons: int, 
 
     def result() -> dict[str, Any]:
         own = ensemble(modality, n_neurons)
-        kept = {key: settings[key] for key in ("n_label_samples", "backend", "seed") if key in settings}
-        shared = {key: value for key, value in vars(own).items() if key not in ("inhibition", "homeostasis")}
-        ablation = {key: settings.get(key, True) for key in ("inhibition", "homeostasis")}
-        classifier = STDPClassifier(**shared, **ablation, **kept, checkpoint=run.checkpoint(name))
+        classifier = STDPClassifier(**{**vars(own), **settings}, checkpoint=run.checkpoint(name))
         classifier.fit(pairs.X_train[modality], pairs.y_train)
         return _scores(classifier, classifier.transform(pairs.X_test[modality]), pairs.y_test)
 
