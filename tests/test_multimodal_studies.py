@@ -77,6 +77,17 @@ def test_multimodal_cuts_the_synapses_of_the_coupled_network_at_the_test(made_up
 
 
 @cpp
+def test_without_inhibition_neurons_fire_together(tmp_path):
+    arguments = [word for word in SMALL if not word.startswith("sounds")]
+    assert main(["run", "inhibition_homeostasis", "--quick", *arguments, "--folder", str(tmp_path)]) == 0
+    run = list_runs(tmp_path / "inhibition_homeostasis")[-1]
+    spikes = {row["network"]: float(row["spikes"]) for row in rows(run)}
+    assert list(spikes) == ["both", "homeostasis only", "neither"]
+    assert spikes["neither"] > 5 * spikes["both"]
+    assert (run.folder / "figures" / "accuracy_by_network.png").is_file()
+
+
+@cpp
 def test_missing_modality_tests_one_network_in_three_ways(made_up, tmp_path):
     run = study(tmp_path, "missing_modality", "sizes=20")
     found = rows(run)
