@@ -13,11 +13,15 @@ from hrsnn.engine import Engine, engine
 from hrsnn.functions import NEVER
 from hrsnn.spec import Model, SynapseModel
 
-__all__ = ["Presenter", "Response"]
+__all__ = ["Presenter", "Response", "UnhealthyNetwork"]
 
 FEWEST_TO_JUDGE = 10  # samples without a spike that show a silent network, not a blank sample
 
 Samples = np.ndarray | Sequence[np.ndarray]
+
+
+class UnhealthyNetwork(RuntimeError):
+    """A network is silent, fires without end, or has weights that are NaN."""
 
 
 class Response(NamedTuple):
@@ -174,7 +178,7 @@ class Presenter:
                     new[name] = np.maximum(new[name] - n_steps, -NEVER)
             self._check_health(part, result, len(block))
         if not all(np.isfinite(value).all() for name, value in new.items() if name.endswith(".w")):
-            raise RuntimeError("Weights have become NaN. Lower the learning rate of the synapse, or check its bounds.")
+            raise UnhealthyNetwork("Weights have become NaN. Lower the learning rate of the synapse, or check its bounds.")
         return new, counts
 
     def respond(
@@ -279,7 +283,7 @@ class Presenter:
         n_presentations = int(result[f"{part.prefix}control.n_presentations"][0])
         spikes = len(result[f"{part.prefix}spikes.i"]) / n_presentations
         if spikes == 0 and n >= FEWEST_TO_JUDGE:
-            raise RuntimeError(
+            raise UnhealthyNetwork(
                 f"{who} is silent: no spike in {n_presentations} presentations. Raise the rate of the encoder or "
                 "w_total, lower the threshold of the neuron, and check that the samples are not all near zero."
             )
@@ -287,7 +291,7 @@ class Presenter:
         held = float(np.mean(self.values[f"{part.prefix}exc.{neuron.refractory}"])) if neuron.refractory else 0.0
         most = part.n_neurons * part.n_total * float(part.dt) / (held + float(part.dt))
         if spikes > 0.5 * most:
-            raise RuntimeError(
+            raise UnhealthyNetwork(
                 f"{who} fires without end: {spikes:.0f} spikes a presentation, at most {most:.0f} are possible. "
                 "Check lateral inhibition, lower w_total or the rate of the encoder, or raise theta_plus."
             )

@@ -10,6 +10,7 @@ from PIL import Image
 
 from hrsnn.cli import main
 from hrsnn.cochlea import LyonEar
+from hrsnn.presenter import UnhealthyNetwork
 from hrsnn.run import list_runs
 from hrsnn.studies import _multimodal
 
@@ -85,6 +86,21 @@ def test_without_inhibition_neurons_fire_together(tmp_path):
     assert list(spikes) == ["both", "homeostasis only", "neither"]
     assert spikes["neither"] > 5 * spikes["both"]
     assert (run.folder / "figures" / "accuracy_by_network.png").is_file()
+
+
+@cpp
+def test_ablation_goes_on_when_a_network_fires_without_end(monkeypatch, tmp_path):
+    def train(run, name, *arguments, **settings):
+        if not settings["homeostasis"]:
+            raise UnhealthyNetwork("The network fires without end.")
+        return {"accuracy": 0.5, "accuracy_weighted": 0.5, "spikes": 7.0}
+
+    monkeypatch.setattr(_multimodal, "train_one", train)
+    arguments = [word for word in SMALL if not word.startswith("sounds")]
+    assert main(["run", "inhibition_homeostasis", "--quick", *arguments, "--folder", str(tmp_path)]) == 0
+    run = list_runs(tmp_path / "inhibition_homeostasis")[-1]
+    assert [row["failed"] for row in rows(run)] == ["", "", "The network fires without end."]
+    assert {key for key in run.metrics if "accuracy" in key} == {"accuracy_both_20", "accuracy_homeostasis_only_20"}
 
 
 @cpp
