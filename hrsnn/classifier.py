@@ -180,7 +180,7 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         ------
         ValueError
             If the samples or a setting is out of range, or the checkpoint belongs to another training.
-        UnhealthyNetwork
+        RuntimeError
             If the network falls silent, fires without end, or its weights become NaN.
         """
         X, y = self._validated(X, y, reset=True)
