@@ -178,7 +178,9 @@ class Presenter:
                     new[name] = np.maximum(new[name] - n_steps, -NEVER)
             self._check_health(part, result, len(block))
         if not all(np.isfinite(value).all() for name, value in new.items() if name.endswith(".w")):
-            raise UnhealthyNetwork("Weights have become NaN. Lower the learning rate of the synapse, or check its bounds.")
+            raise UnhealthyNetwork(
+                "Weights have become NaN. Lower the learning rate of the synapse, or check its bounds."
+            )
         return new, counts
 
     def respond(
