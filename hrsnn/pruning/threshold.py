@@ -109,7 +109,8 @@ def thin(weights: ArrayLike, connectivity: float) -> NDArray:
     Strong weights lie beside each other, on neighbouring pixels that tell the same: the strongest alone are a poor
     picture of what a neuron has learnt. Here an input is kept with a probability proportional to its weight, by
     systematic sampling along the inputs (one at every equal step of the summed weights), so that what is kept is the
-    same picture, thinned. Every neuron keeps equally many, and the sum that it had: thresholds still fit.
+    same picture, thinned. Every neuron keeps equally many, and its sum, which normalisation has made the same for all:
+    thresholds still fit.
 
     Parameters
     ----------
