@@ -6,6 +6,7 @@ from itertools import product
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+import brian2
 import numpy as np
 from brian2.units import stdunits
 from brian2.units.fundamentalunits import (
@@ -377,18 +378,19 @@ def code(value: Any, digits: int = 17) -> str:
     if not isinstance(value, Quantity):
         return f"{value:.{digits}g}" if digits < 17 else repr(value).removesuffix(".0")
     best = value.get_best_unit()
-    if not repr(best).isidentifier():  # a compound unit without a name
-        return value.in_best_unit(digits, python_code=True)
+    named = [best, *(u for u in map(vars(stdunits).get, stdunits.__all__) if get_dimensions(u) is value.dim)]
+    named.append(Quantity(1.0, dim=value.dim).get_best_unit())  # with a factor of 1, so exact
+    scales = {name: float(unit) for unit in named if (name := _unit_name(unit))} or {f"({value.dim!r})": 1.0}
     if digits < 17:
-        return f"{float(value / best):.{digits}g}*{_unit_name(best)}"
-    base = Quantity(1.0, dim=value.dim).get_best_unit()  # with a factor of 1, so exact
-    units = [best, *(u for u in map(vars(stdunits).get, stdunits.__all__) if get_dimensions(u) is value.dim), base]
-    texts = [f"{number}*{_unit_name(unit)}" for unit in units if (number := _exact(float(value), float(unit)))]
+        name, scale = next(iter(scales.items()))
+        return f"{float(value) / scale:.{digits}g}*{name}"
+    texts = [f"{number}*{name}" for name, scale in scales.items() if (number := _exact(float(value), scale))]
     return min(texts, key=len)
 
 
 def _unit_name(unit: Any) -> str:
-    return str(unit) if str(unit) in stdunits.__all__ else repr(unit)
+    """Return the name that Brian2 exports for a unit, if there is one: there is none for mV/ms."""
+    return next((name for name in (str(unit), repr(unit)) if name in vars(brian2)), "")
 
 
 def _exact(value: float, scale: float) -> str:

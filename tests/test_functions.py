@@ -27,7 +27,7 @@ def mix(z):
 
 
 @given(seed=st.integers(-(2**31), 2**31 - 1), i=st.integers(0, 10**6), n=st.integers(0, 2**31 - 1))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_uniform_equals_splitmix64_in_big_integers(seed, i, n):
     key = mix((seed * GOLDEN + i + 1) & MASK)
     z = mix((key + (n + 1) * GOLDEN) & MASK)

@@ -56,7 +56,7 @@ def experiments(draw):
 
 
 @given(experiments(), st.sampled_from(["mean", "weighted"]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_votes_equal_brute_force(experiment, vote):
     counts, y, test = experiment
     fitted = NeuronVote(vote).fit(counts, y)
