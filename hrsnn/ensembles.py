@@ -17,8 +17,9 @@ from hrsnn.encoders import check_samples
 from hrsnn.presenter import Presenter, Response
 from hrsnn.spec import NeuronModel, SynapseModel
 
-__all__ = ["Ensemble", "Ensembles", "check_modalities"]
+__all__ = ["Ensemble", "Ensembles", "check_modalities", "check_settings"]
 
+COUPLINGS = ("learned", "manual", "none")
 W_INITIAL = 0.3  # largest initial weight between ensembles
 
 
@@ -296,6 +297,31 @@ def check_modalities(X: Any, y: Any, ensembles: Any, learning: bool) -> tuple[di
         if y.shape != (n,):
             raise ValueError(f"y must have shape ({n},), one label a sample, got {y.shape}.")
     return given, y
+
+
+def check_settings(classifier: Any) -> None:
+    """Refuse wrong settings of a ``MultimodalClassifier``, by name."""
+    n_alone = 1 if classifier.n_alone is None else classifier.n_alone
+    least = int(classifier.coupling == "manual")  # the labels come from what was seen
+    for name, value, low in (
+        ("n_epochs", classifier.n_epochs, 1),
+        ("n_alone", n_alone, least),
+        ("n_label_samples", classifier.n_label_samples, 1),
+    ):
+        if not isinstance(value, (int, np.integer)) or value < low:
+            raise ValueError(f"{name} must be an integer of at least {low}, got {value!r}.")
+    if classifier.coupling not in COUPLINGS:
+        raise ValueError(f"coupling must be one of {', '.join(map(repr, COUPLINGS))}, got {classifier.coupling!r}.")
+    if not 0 < classifier.fraction <= 0.5:
+        raise ValueError(f"fraction must be in (0, 0.5], got {classifier.fraction!r}.")
+    if not 0 < classifier.w_manual < np.inf:
+        raise ValueError(f"w_manual must be positive, got {classifier.w_manual!r}.")
+    if classifier.min_votes is not None and not classifier.min_votes >= 0:
+        raise ValueError(f"min_votes must not be negative, or None, got {classifier.min_votes!r}.")
+    if not isinstance(classifier.seed, (int, np.integer)) or not 0 <= classifier.seed < 2**31:
+        raise ValueError(f"seed must be an integer in 0..2**31 - 1, got {classifier.seed!r}.")
+    if classifier.coupling != "none" and len(classifier.ensembles) < 2:
+        raise ValueError("One ensemble has nothing to couple with: add another, or take coupling='none'.")
 
 
 def _check_ensembles(ensembles: Any) -> None:
