@@ -20,7 +20,7 @@ from hrsnn.spec import NeuronModel, SynapseModel
 __all__ = ["Ensemble", "Ensembles", "check_modalities", "check_settings"]
 
 COUPLINGS = ("learned", "manual", "none")
-W_INITIAL = 0.3  # largest initial weight between ensembles
+W_INITIAL = 0.1  # largest initial weight between ensembles: little beside what is learnt
 
 
 @dataclass(frozen=True)

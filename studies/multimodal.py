@@ -28,7 +28,7 @@ def multimodal(
     n_train=40_000,
     n_test=10_000,
     n_clips: int | None = None,
-    fraction=0.18,
+    fraction=0.5,
     n_label_samples=10_000,
     backend="auto",
     seeds=(0, 1, 2, 3, 4),
@@ -180,7 +180,9 @@ def crossmodal_fraction(
         alone = _multimodal.train_pair(run, f"none_seed{seed}", pairs, n_neurons, "none", **shared, seed=seed)
         rows += [{"network": name, "fraction": 0.0, "seed": seed, **alone} for name in couplings]
         for coupling, fraction in run.progress([(c, f) for c in couplings for f in fractions], label=f"seed {seed}"):
-            settings = dict(shared, fraction=fraction, n_alone=n_alone, seed=seed)
+            settings = dict(shared, fraction=fraction, seed=seed)
+            if coupling == "manual":
+                settings["n_alone"] = n_alone
             name = f"{coupling}_{fraction}_seed{seed}"
             result = _multimodal.train_pair(run, name, pairs, n_neurons, coupling, **settings)
             rows.append({"network": coupling, "fraction": fraction, "seed": seed, **result})
