@@ -27,7 +27,7 @@ N_SEGMENTS, N_BANDS = 12, 32  # of a clip: shares of its duration, and pairs of 
 FULL = 3.0  # deviation from the mean clip, in standard deviations, that fires at the full rate
 # Found on images and clips held out of the training sets. Synapses between ensembles: see docs/results.md.
 AUDIO = {"eta": 0.02, "offset": 0.1}
-CROSS = {"eta": 0.04, "offset": 0.02, "tau": 100 * ms, "gain": 40.0}
+CROSS = {"eta": 0.04, "offset": 0.02, "tau": 100 * ms, "gain": 40.0}  # the gain for ensembles of 50 neurons
 
 
 @dataclass(frozen=True)
@@ -220,12 +220,13 @@ def train_pair(
     Returns
     -------
     dict
-        As of `train_one`; with ``missing`` also ``accuracy_image`` and ``accuracy_audio``, with ``cut`` the
-        first three with ``_cut`` behind their names; ``n_correct`` and
-        ``n_wrong``, synapses between neurons of equal and of different labels, and ``w_correct`` and ``w_wrong``,
-        their mean weights.
+        As of `train_one`; ``by_image`` and ``by_audio``, the accuracy of the vote of one ensemble's neurons while all
+        modalities are there; with ``cut`` all of these with ``_cut`` behind their names; with ``missing`` also
+        ``accuracy_image`` and ``accuracy_audio``; ``n_correct`` and ``n_wrong``, synapses between neurons of equal
+        and of different labels, and ``w_correct`` and ``w_wrong``, their mean weights.
     """
-    synapse = CrossModalSTDP(**{**CROSS, **(cross or {})})
+    weaker = np.sqrt(50 / (n_neurons // 2))  # larger ensembles draw more spikes from a sample
+    synapse = CrossModalSTDP(**{**CROSS, "gain": CROSS["gain"] * weaker, **(cross or {})})
     run.declare(cross_modal=synapse)
 
     def result() -> dict[str, Any]:
@@ -237,13 +238,12 @@ def train_pair(
             **settings,
         )
         classifier.fit(pairs.X_train, pairs.y_train)
-        scores = _scores(classifier, classifier.transform(pairs.X_test), pairs.y_test)
+        scores = _pair_scores(classifier, pairs)
         if cut:
             joined = {f"{between}.w" for between in classifier.connections_}
             silenced = {key: np.zeros_like(values) for key, values in classifier.state_.items() if key in joined}
             state, classifier.state_ = classifier.state_, classifier.state_ | silenced
-            counts = classifier.transform(pairs.X_test)
-            scores |= {f"{key}_cut": value for key, value in _scores(classifier, counts, pairs.y_test).items()}
+            scores |= {f"{key}_cut": value for key, value in _pair_scores(classifier, pairs).items()}
             classifier.state_ = state
         if missing:
             for modality, samples in pairs.X_test.items():
@@ -260,6 +260,16 @@ def _scores(classifier: STDPClassifier | MultimodalClassifier, counts: np.ndarra
         "accuracy_weighted": float(np.mean(weighted.predict(counts) == y)),
         "spikes": float(counts.sum(axis=1).mean()),
     }
+
+
+def _pair_scores(classifier: MultimodalClassifier, pairs: Pairs) -> dict[str, float]:
+    counts = classifier.transform(pairs.X_test)
+    scores, start = _scores(classifier, counts, pairs.y_test), 0
+    for name, own in classifier.ensembles.items():
+        columns = slice(start, start := start + own.n_neurons)
+        vote = NeuronVote.from_responses(classifier.classes_, classifier.readout_.responses_[:, columns])
+        scores[f"by_{name}"] = float(np.mean(vote.predict(counts[:, columns]) == pairs.y_test))
+    return scores
 
 
 def connections(classifier: MultimodalClassifier) -> dict[str, Any]:

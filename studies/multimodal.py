@@ -15,6 +15,7 @@ from hrsnn.study import study
 QUICK = dict(n_train=600, n_test=200, n_clips=300, n_label_samples=300, seeds=[0])
 NOISES = {"white noise": {"snr": 9.5}, "low contrast and noise": {"snr": 12.0, "contrast": 0.5}}
 SCORES = ("accuracy", "accuracy_weighted", "spikes")
+PAIR_SCORES = (*SCORES, "by_image", "by_audio")
 ABLATIONS = {"both": (True, True), "homeostasis only": (False, True), "neither": (False, False)}
 
 
@@ -39,7 +40,8 @@ def multimodal(
     coupled, 94.6 % uncoupled, 93.2 % on images and 96.0 % on speech. The source hears TI46 (16 speakers, split by
     session); FSDD has 6 speakers, all of whom are in training and test. sizes counts the neurons of all ensembles.
     networks may leave some out. "coupled, cut at the test" is the coupled network with its synapses between the
-    ensembles silenced: what they do at the test, without the chance of another training. sounds is fsdd, ti46,
+    ensembles silenced: what they do at the test, without the chance of another training. by_image and by_audio are
+    the accuracies of one ensemble's vote while the other perceives its own modality. sounds is fsdd, ti46,
     speech_commands or synthetic; images as in mnist_stdp.
     """
     shared = dict(n_label_samples=n_label_samples, backend=backend)
@@ -57,7 +59,7 @@ def multimodal(
                     result = _multimodal.train_pair(run, name, pairs, size, **how, cut=cut, **settings)
                     if cut:
                         what = {"network": "coupled, cut at the test", "n_neurons": size, "seed": seed}
-                        rows.append({**what, **{key: result[f"{key}_cut"] for key in SCORES}})
+                        rows.append({**what, **{key: result[f"{key}_cut"] for key in PAIR_SCORES}})
                 rows.append({"network": network, "n_neurons": size, "seed": seed, **_scores(result)})
             run.table("networks", rows)
     run.save(**_means(rows, "n_neurons"))
@@ -246,7 +248,7 @@ def _pairs(
 
 
 def _scores(result: dict[str, Any]) -> dict[str, Any]:
-    return {key: result[key] for key in SCORES}
+    return {key: result.get(key, np.nan) for key in PAIR_SCORES}
 
 
 def _means(rows: list[dict[str, Any]], key: str) -> dict[str, float]:
