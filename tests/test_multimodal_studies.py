@@ -70,11 +70,13 @@ def test_contrast_shows_what_is_above_and_what_is_below_the_mean():
 
 @cpp
 def test_multimodal_cuts_the_synapses_of_the_coupled_network_at_the_test(made_up, tmp_path):
-    run = study(tmp_path, "multimodal", "sizes=20", "networks=coupled")
+    run = study(tmp_path, "multimodal", "sizes=20", "networks=coupled,audio")
     found = {row["network"]: row for row in rows(run)}
-    assert list(found) == ["coupled, cut at the test", "coupled"]
+    assert list(found) == ["coupled, cut at the test", "coupled", "audio"]
     spikes = [float(row["spikes"]) for row in found.values()]
     assert spikes[0] != spikes[1]  # the synapses do something
+    assert found["audio"]["by_audio"] == ""  # one ensemble has one vote
+    assert float(found["coupled"]["by_audio"]) > 0.3  # the tones are easy
 
 
 @cpp
