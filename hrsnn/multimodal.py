@@ -46,7 +46,7 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         by STDP. ``manual``: neurons with the same label are joined by synapses of the fixed weight ``w_manual``.
         ``none``: the ensembles learn alone, each as an STDPClassifier, and share the vote.
     synapse : SynapseModel, optional
-        Synapse between ensembles; ``CrossModalSTDP(eta=0.04, offset=0.02, tau=100*ms, gain=40)`` if None.
+        Synapse between ensembles; ``CrossModalSTDP(eta=0.2, offset=0.02, tau=100*ms, gain=15)`` if None.
     fraction : float
         Share of the pairs of neurons of two ensembles (with "manual", of the pairs with the same label) that are
         joined, in (0, 0.5]: more would make a neuron sender and receiver.
@@ -338,7 +338,7 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     def _start(self) -> None:
         check_settings(self)
         NeuronVote(self.vote)  # refuses a wrong name before the training, not after it
-        synapse = CrossModalSTDP(eta=0.04, offset=0.02, tau=100 * ms, gain=40) if self.synapse is None else self.synapse
+        synapse = CrossModalSTDP(eta=0.2, offset=0.02, tau=100 * ms, gain=15) if self.synapse is None else self.synapse
         if self.coupling == "manual":
             synapse = synapse.replace(**synapse.frozen)
         common = ("max_retries", "batch_size", "dt", "dense_kernel", "backend", "seed")

@@ -27,7 +27,7 @@ N_SEGMENTS, N_BANDS = 12, 32  # of a clip: shares of its duration, and pairs of 
 FULL = 3.0  # deviation from the mean clip, in standard deviations, that fires at the full rate
 # Found on images and clips held out of the training sets. Synapses between ensembles: see docs/results.md.
 AUDIO = {"eta": 0.02, "offset": 0.1}
-CROSS = {"eta": 0.04, "offset": 0.02, "tau": 100 * ms, "gain": 40.0}  # the gain for ensembles of 50 neurons
+CROSS = {"eta": 0.2, "offset": 0.02, "tau": 100 * ms, "gain": 15.0}  # the gain for ensembles of 50 neurons
 
 
 @dataclass(frozen=True)
