@@ -196,7 +196,8 @@ def test_pruned_ensembles_are_sparse_and_survive_files(fitted, data, tmp_path):
     assert 0.05 < pruned.connectivity_ < 0.8
     for name in ("top", "bottom"):
         assert_array_equal(pruned.weights_[name], unsettled.weights_[name])  # only thresholds settle
-        assert (pruned.theta_[name] >= 0.99 * unsettled.theta_[name]).all()  # a neuron that stays silent decays
+        # A silent neuron decays: 100 samples of 0.15 s, each shown up to 4 times, and a time constant of 10,000 s.
+        assert (pruned.theta_[name] >= np.exp(-60 / 1e4) * unsettled.theta_[name]).all()
         assert pruned.theta_[name].mean() > unsettled.theta_[name].mean()
         assert len(np.unique(pruned.weights_[name])) == 3
         assert len(pruned.state_[f"{name}_input_to_exc.w"]) == np.count_nonzero(pruned.weights_[name])
