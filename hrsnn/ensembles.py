@@ -227,9 +227,19 @@ class Ensembles:
     # Views
 
     def split(self, values: np.ndarray) -> dict[str, np.ndarray]:
-        """Return values of all neurons by ensemble."""
+        """Return values of all neurons, along the last axis, by ensemble."""
         ends = np.cumsum([layer.n_neurons for layer in self.layers.values()])
-        return dict(zip(self.layers, np.split(values, ends[:-1]), strict=True))
+        return dict(zip(self.layers, np.split(values, ends[:-1], axis=-1), strict=True))
+
+    def balance(self, counts: np.ndarray) -> np.ndarray:
+        """Return each neuron's share of the spikes of its ensemble, sample by sample; zero where none fired.
+
+        Parameters
+        ----------
+        counts : array of shape (n_samples, n_neurons of all ensembles)
+        """
+        own = self.split(counts).values()
+        return np.hstack([part / np.maximum(part.sum(axis=1, keepdims=True), 1) for part in own])
 
     def fingerprint(self, settings: Any, arrays: Mapping[str, np.ndarray | None]) -> str:
         """Return a hash of all that decides a training: ``settings``, those of the ensembles, and the samples."""

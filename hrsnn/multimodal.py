@@ -21,11 +21,12 @@ from hrsnn.models import CrossModalSTDP
 from hrsnn.presenter import Response
 from hrsnn.readout import NeuronVote
 from hrsnn.spec import SynapseModel
-from hrsnn.training import batches, epoch_order, settling_rows, silence_lost
+from hrsnn.training import batches, epoch_order, joined_at, settling_rows, silence_lost
 
 __all__ = ["Ensemble", "MultimodalClassifier"]
 
-MUTABLE = ("backend", "n_jobs", "checkpoint", "vote", "n_label_samples", "min_votes", "ensembles", "synapse")
+MUTABLE = {"backend", "n_jobs", "checkpoint", "vote", "balanced", "n_label_samples", "min_votes"}
+DESCRIBED = {"ensembles", "synapse"}  # by Ensembles.fingerprint
 
 
 class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
@@ -57,6 +58,9 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         quarters of all: what excites a neuron before it has learnt spoils what it learns.
     pruning : hrsnn.pruning.STDPPruning, optional
         Prune, and share, the input weights of each ensemble between batches of the training.
+    balanced : bool
+        Whether all ensembles have the same say in a vote, so that one that fires more for a sample does not outvote the
+        others. False: all spikes count alike, as in the source.
     n_epochs, anneal, max_retries, min_votes, n_label_samples, vote
         As in ``STDPClassifier``. A sample is shown again to an ensemble that drew fewer than its ``min_spikes``
         spikes, while the others wait without input.
@@ -106,6 +110,7 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         min_votes: int | None = None,
         n_label_samples: int = 10_000,
         vote: str = "mean",
+        balanced: bool = True,
         batch_size: int = 1000,
         dt: Quantity = 0.5 * ms,
         dense_kernel: bool | None = None,
@@ -127,6 +132,7 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         self.min_votes = min_votes
         self.n_label_samples = n_label_samples
         self.vote = vote
+        self.balanced = balanced
         self.batch_size = batch_size
         self.dt = dt
         self.dense_kernel = dense_kernel
@@ -157,10 +163,12 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         if self.coupling == "manual" and y is None:
             raise ValueError("coupling='manual' joins neurons of the same label: pass y, or take coupling='learned'.")
         self._start()
-        decisive = {name: value for name, value in self.get_params(deep=False).items() if name not in MUTABLE}
+        decisive = {
+            name: value for name, value in self.get_params(deep=False).items() if name not in MUTABLE | DESCRIBED
+        }
         tags = y if self.coupling == "manual" else None
         key = self.ensembles_.fingerprint([decisive, backends.resolve(self.backend)], {**X, "tags": tags})
-        n_alone = self._n_alone(self.n_epochs * len(next(iter(X.values()))))
+        n_alone = joined_at(self.coupling, self.n_alone, self.n_epochs * len(next(iter(X.values()))))
         stopped = checkpoint.resume(self.checkpoint, key)
         if stopped is not None:
             self.state_ = self.ensembles_.rewire(stopped[0])
@@ -208,17 +216,6 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
             if self.checkpoint is not None:
                 arrays = {**self.state_, **self.ensembles_.wiring()}
                 checkpoint.write(self.checkpoint, arrays, {"key": key, "done": stop})
-
-    def _n_alone(self, total: int) -> int:
-        """Return how many of all samples the ensembles learn alone; -1 if they are never joined."""
-        if self.coupling == "none":
-            return -1
-        n_alone = self.n_alone
-        if n_alone is None:
-            n_alone = 3 * total // 4 if self.coupling == "learned" else 5000
-        elif self.coupling == "learned" and n_alone >= total:
-            raise ValueError(f"n_alone={n_alone} of {total} samples leaves none for what is to be learnt together.")
-        return min(n_alone, total)
 
     def _couple(self, X: dict[str, np.ndarray], y: np.ndarray | None, seen: np.ndarray) -> None:
         """Join the ensembles; "manual" by the labels that they alone give to samples that they have learnt."""
@@ -279,7 +276,8 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     def predict(self, X: Mapping[str, Any]) -> np.ndarray:
         """Return the predicted labels, array of shape (n_samples,), for what ``transform`` takes."""
         check_is_fitted(self, "readout_", msg="This MultimodalClassifier has no labels: call fit(X, y) with y.")
-        return self.readout_.predict(self.transform(X))
+        counts = self.transform(X)
+        return self.readout_.predict(self.ensembles_.balance(counts) if self.balanced else counts)
 
     def _respond(self, X: dict[str, np.ndarray], what: str) -> Response:
         n_jobs = os.cpu_count() or 1 if self.n_jobs == -1 else self.n_jobs

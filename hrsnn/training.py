@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from hrsnn.pruning import STDPPruning
 
-__all__ = ["batches", "epoch_order", "settling_rows", "silence_lost"]
+__all__ = ["batches", "epoch_order", "joined_at", "settling_rows", "silence_lost"]
 
 UNREACHABLE = 1.0 * volt  # threshold of a neuron that is never to fire
 
@@ -83,3 +83,14 @@ def silence_lost(theta: np.ndarray, targets: np.ndarray) -> np.ndarray:
             stacklevel=2,
         )
     return np.where(lost, float(UNREACHABLE), theta)
+
+
+def joined_at(coupling: str, n_alone: int | None, total: int) -> int:
+    """Return after how many of all samples the ensembles of a ``MultimodalClassifier`` are joined; -1 if never."""
+    if coupling == "none":
+        return -1
+    if n_alone is None:
+        n_alone = 3 * total // 4 if coupling == "learned" else 5000
+    elif coupling == "learned" and n_alone >= total:
+        raise ValueError(f"n_alone={n_alone} of {total} samples leaves none for what is to be learnt together.")
+    return min(n_alone, total)

@@ -220,7 +220,8 @@ def train_pair(
     Returns
     -------
     dict
-        As of `train_one`; ``by_image`` and ``by_audio``, the accuracy of the vote of one ensemble's neurons while all
+        As of `train_one`, both ensembles with the same say; ``accuracy_summed``, where all spikes count alike, as in
+        the source; ``by_image`` and ``by_audio``, the accuracy of the vote of one ensemble's neurons while all
         modalities are there; with ``cut`` all of these with ``_cut`` behind their names; with ``missing`` also
         ``accuracy_image`` and ``accuracy_audio``; ``n_correct`` and ``n_wrong``, synapses between neurons of equal
         and of different labels, and ``w_correct`` and ``w_wrong``, their mean weights.
@@ -263,12 +264,14 @@ def _scores(classifier: STDPClassifier | MultimodalClassifier, counts: np.ndarra
 
 
 def _pair_scores(classifier: MultimodalClassifier, pairs: Pairs) -> dict[str, float]:
-    counts = classifier.transform(pairs.X_test)
-    scores, start = _scores(classifier, counts, pairs.y_test), 0
-    for name, own in classifier.ensembles.items():
-        columns = slice(start, start := start + own.n_neurons)
-        vote = NeuronVote.from_responses(classifier.classes_, classifier.readout_.responses_[:, columns])
-        scores[f"by_{name}"] = float(np.mean(vote.predict(counts[:, columns]) == pairs.y_test))
+    counts, y, split = classifier.transform(pairs.X_test), pairs.y_test, classifier.ensembles_.split
+    scores = _scores(classifier, classifier.ensembles_.balance(counts), y)
+    scores |= {"spikes": float(counts.sum(axis=1).mean())}
+    scores |= {"accuracy_summed": float(np.mean(classifier.readout_.predict(counts) == y))}
+    responses = split(classifier.readout_.responses_)
+    for name, own in split(counts).items():
+        vote = NeuronVote.from_responses(classifier.classes_, responses[name])
+        scores[f"by_{name}"] = float(np.mean(vote.predict(own) == y))
     return scores
 
 

@@ -15,7 +15,7 @@ from hrsnn.study import study
 QUICK = dict(n_train=600, n_test=200, n_clips=300, n_label_samples=300, seeds=[0])
 NOISES = {"white noise": {"snr": 9.5}, "low contrast and noise": {"snr": 12.0, "contrast": 0.5}}
 SCORES = ("accuracy", "accuracy_weighted", "spikes")
-PAIR_SCORES = (*SCORES, "by_image", "by_audio")
+PAIR_SCORES = (*SCORES, "accuracy_summed", "by_image", "by_audio")
 ABLATIONS = {"both": (True, True), "homeostasis only": (False, True), "neither": (False, False)}
 
 
@@ -39,10 +39,11 @@ def multimodal(
     Rathi (2021), figure 3.7: with 100 neurons in all 85 % coupled and 82.3 % uncoupled; with 6,400 neurons 98.0 %
     coupled, 94.6 % uncoupled, 93.2 % on images and 96.0 % on speech. The source hears TI46 (16 speakers, split by
     session); FSDD has 6 speakers, all of whom are in training and test. sizes counts the neurons of all ensembles.
-    networks may leave some out. "coupled, cut at the test" is the coupled network with its synapses between the
-    ensembles silenced: what they do at the test, without the chance of another training. by_image and by_audio are
-    the accuracies of one ensemble's vote while the other perceives its own modality. sounds is fsdd, ti46,
-    speech_commands or synthetic; images as in mnist_stdp.
+    networks may leave some out. In the vote of accuracy and accuracy_weighted both ensembles have the same say; in
+    accuracy_summed, the source's, all spikes count alike. "coupled, cut at the test" is the coupled network with its
+    synapses between the ensembles silenced: what they do at the test, without the chance of another training.
+    by_image and by_audio are the accuracies of one ensemble's vote while the other perceives its own modality. sounds
+    is fsdd, ti46, speech_commands or synthetic; images as in mnist_stdp.
     """
     shared = dict(n_label_samples=n_label_samples, backend=backend)
     rows: list[dict[str, Any]] = []

@@ -140,6 +140,33 @@ def test_labels_only_name_the_neurons(fitted, data):
         clone(fitted).fit(first(X_train, 100)).predict(X_test)
 
 
+def test_balanced_ensembles_have_the_same_say(fitted):
+    counts = np.zeros((3, 40))
+    counts[0, [2, 30]] = 9, 1
+    counts[1, [2, 5, 31]] = 1, 3, 8
+    counts[2, 35] = 2  # the upper ensemble did not fire
+    shares = np.zeros((3, 40))
+    shares[0, [2, 30]] = 1, 1
+    shares[1, [2, 5, 31]] = 0.25, 0.75, 1
+    shares[2, 35] = 1
+    assert_array_equal(fitted.ensembles_.balance(counts), shares)
+
+
+def test_an_ensemble_that_fires_much_does_not_outvote_the_other(fitted, monkeypatch):
+    """The upper ensemble is torn between two labels; the lower one, which fires less, has a clear answer."""
+    tags = [fitted.classes_[fitted.labels_[name]] for name in ("top", "bottom")]
+    loud, quiet = np.intersect1d(*tags)[:2]
+    counts = np.zeros((1, 40))
+    counts[0, :20] += 30 * (tags[0] == loud) / np.mean(tags[0] == loud) + 20 * (tags[0] == quiet) / np.mean(
+        tags[0] == quiet
+    )
+    counts[0, 20:] += 5 * (tags[1] == quiet) / np.mean(tags[1] == quiet)
+    monkeypatch.setattr(fitted, "transform", lambda X: counts)
+    assert fitted.predict(None)[0] == quiet
+    monkeypatch.setattr(fitted, "balanced", False)
+    assert fitted.predict(None)[0] == loud
+
+
 def test_prediction_is_a_function_of_the_sample(fitted, data):
     X = data[1]
     order = np.random.default_rng(0).permutation(N_TEST)
