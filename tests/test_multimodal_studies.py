@@ -11,7 +11,7 @@ from PIL import Image
 from hrsnn.cli import main
 from hrsnn.cochlea import LyonEar
 from hrsnn.presenter import UnhealthyNetwork
-from hrsnn.run import list_runs
+from hrsnn.run import Run, list_runs
 from hrsnn.studies import _multimodal
 
 SMALL = ["images=digits", "sounds=fsdd", "n_train=150", "n_test=60", "n_label_samples=100"]
@@ -69,6 +69,19 @@ def test_contrast_shows_what_is_above_and_what_is_below_the_mean():
 
 
 @cpp
+def test_pairs_of_a_seed_do_not_depend_on_the_seeds_before(made_up, tmp_path):
+    def pairs(run, seed):
+        return _multimodal.digit_pairs(run, "digits", "fsdd", 100, 30, 40, seed)
+
+    config = {"study": "multimodal", "quick": True, "settings": {}}
+    run = Run.create(tmp_path, config)
+    pairs(run, 0)
+    after, alone = pairs(run, 1), pairs(Run.create(tmp_path, config), 1)
+    for name in ("image", "audio"):
+        assert_array_equal(after.X_train[name], alone.X_train[name])
+        assert_array_equal(after.X_test[name], alone.X_test[name])
+
+
 def test_multimodal_cuts_the_synapses_of_the_coupled_network_at_the_test(made_up, tmp_path):
     run = study(tmp_path, "multimodal", "sizes=20", "networks=coupled,audio")
     found = {row["network"]: row for row in rows(run)}
