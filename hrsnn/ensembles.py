@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -231,15 +231,18 @@ class Ensembles:
         ends = np.cumsum([layer.n_neurons for layer in self.layers.values()])
         return dict(zip(self.layers, np.split(values, ends[:-1], axis=-1), strict=True))
 
-    def balance(self, counts: np.ndarray) -> np.ndarray:
+    def balance(self, counts: np.ndarray, given: Collection[str] | None = None) -> np.ndarray:
         """Return each neuron's share of the spikes of its ensemble, sample by sample; zero where none fired.
 
         Parameters
         ----------
         counts : array of shape (n_samples, n_neurons of all ensembles)
+        given : collection of str, optional
+            The ensembles that perceived something; zero for the others, which only echo them. All if None.
         """
-        own = self.split(counts).values()
-        return np.hstack([part / np.maximum(part.sum(axis=1, keepdims=True), 1) for part in own])
+        shares = [own / np.maximum(own.sum(axis=1, keepdims=True), 1) for own in self.split(counts).values()]
+        heard = [given is None or name in given for name in self.layers]
+        return np.hstack([own * has_say for own, has_say in zip(shares, heard, strict=True)])
 
     def fingerprint(self, settings: Any, arrays: Mapping[str, np.ndarray | None]) -> str:
         """Return a hash of all that decides a training: ``settings``, those of the ensembles, and the samples."""

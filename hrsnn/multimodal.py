@@ -59,8 +59,8 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     pruning : hrsnn.pruning.STDPPruning, optional
         Prune, and share, the input weights of each ensemble between batches of the training.
     balanced : bool
-        Whether all ensembles have the same say in a vote, so that one that fires more for a sample does not outvote the
-        others. False: all spikes count alike, as in the source.
+        Whether all ensembles that perceive a sample have the same say in its vote, so that one that fires more does not
+        outvote the others. False: all spikes count alike, as in the source.
     n_epochs, anneal, max_retries, min_votes, n_label_samples, vote
         As in ``STDPClassifier``. A sample is shown again to an ensemble that drew fewer than its ``min_spikes``
         spikes, while the others wait without input.
@@ -276,8 +276,9 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     def predict(self, X: Mapping[str, Any]) -> np.ndarray:
         """Return the predicted labels, array of shape (n_samples,), for what ``transform`` takes."""
         check_is_fitted(self, "readout_", msg="This MultimodalClassifier has no labels: call fit(X, y) with y.")
-        counts = self.transform(X)
-        return self.readout_.predict(self.ensembles_.balance(counts) if self.balanced else counts)
+        given = self._validated(X, None)[0]
+        counts = self._respond(given, "responding").counts
+        return self.readout_.predict(self.ensembles_.balance(counts, given) if self.balanced else counts)
 
     def _respond(self, X: dict[str, np.ndarray], what: str) -> Response:
         n_jobs = os.cpu_count() or 1 if self.n_jobs == -1 else self.n_jobs

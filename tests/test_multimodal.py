@@ -14,6 +14,7 @@ from hrsnn import Ensemble, FrameEncoder, MultimodalClassifier, PoissonEncoder, 
 from hrsnn import checkpoint as files
 from hrsnn.datasets import digits
 from hrsnn.models import AdaptiveConductanceLIF, CrossModalSTDP, PowerLawSTDP
+from hrsnn.presenter import Response
 
 ENCODER = PoissonEncoder(rate_max=250 * Hz, duration=100 * ms, rest=50 * ms)
 SETTINGS = dict(
@@ -150,21 +151,25 @@ def test_balanced_ensembles_have_the_same_say(fitted):
     shares[1, [2, 5, 31]] = 0.25, 0.75, 1
     shares[2, 35] = 1
     assert_array_equal(fitted.ensembles_.balance(counts), shares)
+    shares[:, 20:] = 0
+    assert_array_equal(fitted.ensembles_.balance(counts, {"top": None}), shares)
 
 
-def test_an_ensemble_that_fires_much_does_not_outvote_the_other(fitted, monkeypatch):
+def test_an_ensemble_that_fires_much_does_not_outvote_the_other(fitted, data, monkeypatch):
     """The upper ensemble is torn between two labels; the lower one, which fires less, has a clear answer."""
-    tags = [fitted.classes_[fitted.labels_[name]] for name in ("top", "bottom")]
-    loud, quiet = np.intersect1d(*tags)[:2]
+    named = [fitted.classes_[fitted.labels_[name]] for name in ("top", "bottom")]
+    loud, quiet = np.intersect1d(*named)[:2]
     counts = np.zeros((1, 40))
-    counts[0, :20] += 30 * (tags[0] == loud) / np.mean(tags[0] == loud) + 20 * (tags[0] == quiet) / np.mean(
-        tags[0] == quiet
+    counts[0, :20] = 3 * (named[0] == loud) / np.mean(named[0] == loud) + 2 * (named[0] == quiet) / np.mean(
+        named[0] == quiet
     )
-    counts[0, 20:] += 5 * (tags[1] == quiet) / np.mean(tags[1] == quiet)
-    monkeypatch.setattr(fitted, "transform", lambda X: counts)
-    assert fitted.predict(None)[0] == quiet
+    counts[0, 20:] = 0.5 * (named[1] == quiet) / np.mean(named[1] == quiet)
+    monkeypatch.setattr(fitted, "_respond", lambda X, what: Response(counts, counts.sum(axis=1), np.ones(1)))
+    X = first(data[1], 1)
+    assert fitted.predict(X)[0] == quiet
+    assert fitted.predict({"top": X["top"]})[0] == loud  # the lower one only echoes the upper one
     monkeypatch.setattr(fitted, "balanced", False)
-    assert fitted.predict(None)[0] == loud
+    assert fitted.predict(X)[0] == loud
 
 
 def test_prediction_is_a_function_of_the_sample(fitted, data):
