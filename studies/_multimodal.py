@@ -183,7 +183,8 @@ def train_one(run: Run, name: str, pairs: Pairs, modality: str, n_neurons: int, 
         own = ensemble(modality, n_neurons)
         classifier = STDPClassifier(**{**vars(own), **settings}, checkpoint=run.checkpoint(name))
         classifier.fit(pairs.X_train[modality], pairs.y_train)
-        return _scores(classifier, classifier.transform(pairs.X_test[modality]), pairs.y_test)
+        counts = classifier.transform(pairs.X_test[modality])
+        return {**_scores(classifier, counts, pairs.y_test), "spikes": float(counts.sum(axis=1).mean())}
 
     return run.cached(name, result)
 
@@ -259,7 +260,6 @@ def _scores(classifier: STDPClassifier | MultimodalClassifier, counts: np.ndarra
     return {
         "accuracy": float(np.mean(classifier.readout_.predict(counts) == y)),
         "accuracy_weighted": float(np.mean(weighted.predict(counts) == y)),
-        "spikes": float(counts.sum(axis=1).mean()),
     }
 
 

@@ -159,11 +159,8 @@ def test_an_ensemble_that_fires_much_does_not_outvote_the_other(fitted, data, mo
     """The upper ensemble is torn between two labels; the lower one, which fires less, has a clear answer."""
     named = [fitted.classes_[fitted.labels_[name]] for name in ("top", "bottom")]
     loud, quiet = np.intersect1d(*named)[:2]
-    counts = np.zeros((1, 40))
-    counts[0, :20] = 3 * (named[0] == loud) / np.mean(named[0] == loud) + 2 * (named[0] == quiet) / np.mean(
-        named[0] == quiet
-    )
-    counts[0, 20:] = 0.5 * (named[1] == quiet) / np.mean(named[1] == quiet)
+    votes = lambda k, label: (named[k] == label) / np.mean(named[k] == label)  # noqa: E731
+    counts = np.hstack([3 * votes(0, loud) + 2 * votes(0, quiet), 0.5 * votes(1, quiet)])[None, :]
     monkeypatch.setattr(fitted, "_respond", lambda X, what: Response(counts, counts.sum(axis=1), np.ones(1)))
     X = first(data[1], 1)
     assert fitted.predict(X)[0] == quiet

@@ -68,7 +68,6 @@ def test_contrast_shows_what_is_above_and_what_is_below_the_mean():
     assert_array_equal(shown, [[0, 0, 0, 0], [255, 0, 0, 0], [0, 0, 255, 0]])  # 6 is three deviations
 
 
-@cpp
 def test_pairs_of_a_seed_do_not_depend_on_the_seeds_before(made_up, tmp_path):
     def pairs(run, seed):
         return _multimodal.digit_pairs(run, "digits", "fsdd", 100, 30, 40, seed)
@@ -82,6 +81,7 @@ def test_pairs_of_a_seed_do_not_depend_on_the_seeds_before(made_up, tmp_path):
         assert_array_equal(after.X_test[name], alone.X_test[name])
 
 
+@cpp
 def test_multimodal_cuts_the_synapses_of_the_coupled_network_at_the_test(made_up, tmp_path):
     run = study(tmp_path, "multimodal", "sizes=20", "networks=coupled,audio")
     found = {row["network"]: row for row in rows(run)}
