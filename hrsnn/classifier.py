@@ -380,15 +380,13 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         checkpoint.write(path, arrays, {"n_features": self.n_features_in_})
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> STDPClassifier:
-        """Read a classifier that ``save`` wrote. Load only files you trust: the settings are a pickle.
+    def load(cls, path: str | os.PathLike[str], **changes: Any) -> STDPClassifier:
+        """Read a classifier that ``save`` wrote; ``changes`` are settings to take instead of its own (``backend``).
 
-        Parameters
-        ----------
-        path : path
+        Load only files you trust: the settings are a pickle.
         """
         arrays, settings = checkpoint.read(path)
-        classifier = cls(**pickle.loads(arrays.pop("parameters").tobytes()))
+        classifier = cls(**{**pickle.loads(arrays.pop("parameters").tobytes()), **changes})
         classifier.n_features_in_ = settings["n_features"]
         connections = arrays.pop("connections", None)
         classes, responses = arrays.pop("classes", None), arrays.pop("responses", None)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -167,24 +170,54 @@ def ensemble(modality: str, n_neurons: int, **changes: Any) -> Ensemble:
     )
 
 
-def train_one(run: Run, name: str, pairs: Pairs, modality: str, n_neurons: int, **settings: Any) -> dict[str, Any]:
+def train_one(
+    run: Run,
+    name: str,
+    pairs: Pairs,
+    modality: str,
+    n_neurons: int,
+    lesions: Sequence[str] = (),
+    **settings: Any,
+) -> dict[str, Any]:
     """Train and test one ensemble alone on one modality; a resumed run reads the result.
 
-    Settings are further ones of the STDPClassifier.
+    Parameters
+    ----------
+    run, name, pairs
+        As everywhere.
+    modality : {"image", "audio"}
+    n_neurons : int
+    lesions : sequence of {"inhibition", "thresholds"}
+        What to take from the trained network, each alone, to label and test it once more.
+    **settings
+        Further settings of the STDPClassifier.
 
     Returns
     -------
     dict
         ``accuracy`` by the mean rate of each label's neurons and ``accuracy_weighted`` by the weighted vote;
-        ``spikes`` of a presentation at the test.
+        ``spikes`` of a presentation at the test; the same of each lesion, with ``_name`` behind.
     """
+
+    def tested(classifier: STDPClassifier, readout: NeuronVote) -> dict[str, float]:
+        counts = classifier.transform(pairs.X_test[modality])
+        return {**_scores(readout, counts, pairs.y_test), "spikes": float(counts.sum(axis=1).mean())}
 
     def result() -> dict[str, Any]:
         own = ensemble(modality, n_neurons)
         classifier = STDPClassifier(**{**vars(own), **settings}, checkpoint=run.checkpoint(name))
         classifier.fit(pairs.X_train[modality], pairs.y_train)
-        counts = classifier.transform(pairs.X_test[modality])
-        return {**_scores(classifier, counts, pairs.y_test), "spikes": float(counts.sum(axis=1).mean())}
+        scores = tested(classifier, classifier.readout_)
+        shown = slice(classifier.n_label_samples)
+        for lesion in lesions:
+            with TemporaryDirectory() as folder:
+                classifier.save(Path(folder, "trained.h5"))
+                other = STDPClassifier.load(Path(folder, "trained.h5"), inhibition=lesion != "inhibition")
+            if lesion == "thresholds":
+                del other.state_["exc.theta"]  # back to where it started
+            readout = NeuronVote().fit(other.transform(pairs.X_train[modality][shown]), pairs.y_train[shown])
+            scores |= {f"{key}_{lesion}": value for key, value in tested(other, readout).items()}
+        return scores
 
     return run.cached(name, result)
 
@@ -223,9 +256,10 @@ def train_pair(
     dict
         As of `train_one`, both ensembles with the same say; ``accuracy_summed``, where all spikes count alike, as in
         the source; ``by_image`` and ``by_audio``, the accuracy of the vote of one ensemble's neurons while all
-        modalities are there; with ``cut`` all of these with ``_cut`` behind their names; with ``missing`` also
-        ``accuracy_image`` and ``accuracy_audio``; ``n_correct`` and ``n_wrong``, synapses between neurons of equal
-        and of different labels, and ``w_correct`` and ``w_wrong``, their mean weights.
+        modalities are there; with ``cut`` all of these with ``_cut`` behind their names; with ``missing`` both
+        accuracies with ``_image`` and ``_audio`` behind, of that modality alone; ``n_correct`` and ``n_wrong``,
+        synapses between neurons of equal and of different labels, and ``w_correct`` and ``w_wrong``, their mean
+        weights, NaN where there is none.
     """
     weaker = np.sqrt(50 / (n_neurons // 2))  # larger ensembles draw more spikes from a sample
     synapse = CrossModalSTDP(**{**CROSS, "gain": CROSS["gain"] * weaker, **(cross or {})})
@@ -249,23 +283,25 @@ def train_pair(
             classifier.state_ = state
         if missing:
             for modality, samples in pairs.X_test.items():
-                scores[f"accuracy_{modality}"] = float(classifier.score({modality: samples}, pairs.y_test))
+                counts = classifier.ensembles_.balance(classifier.transform({modality: samples}), {modality})
+                own = _scores(classifier.readout_, counts, pairs.y_test)
+                scores |= {f"{key}_{modality}": value for key, value in own.items()}
         return {**scores, **connections(classifier)}
 
     return run.cached(name, result)
 
 
-def _scores(classifier: STDPClassifier | MultimodalClassifier, counts: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    weighted = NeuronVote.from_responses(classifier.classes_, classifier.readout_.responses_, "weighted")
+def _scores(readout: NeuronVote, counts: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    weighted = NeuronVote.from_responses(readout.classes_, readout.responses_, "weighted")
     return {
-        "accuracy": float(np.mean(classifier.readout_.predict(counts) == y)),
+        "accuracy": float(np.mean(readout.predict(counts) == y)),
         "accuracy_weighted": float(np.mean(weighted.predict(counts) == y)),
     }
 
 
 def _pair_scores(classifier: MultimodalClassifier, pairs: Pairs) -> dict[str, float]:
     counts, y, split = classifier.transform(pairs.X_test), pairs.y_test, classifier.ensembles_.split
-    scores = _scores(classifier, classifier.ensembles_.balance(counts), y)
+    scores = _scores(classifier.readout_, classifier.ensembles_.balance(counts), y)
     scores |= {"spikes": float(counts.sum(axis=1).mean())}
     scores |= {"accuracy_summed": float(np.mean(classifier.readout_.predict(counts) == y))}
     responses = split(classifier.readout_.responses_)
@@ -283,7 +319,7 @@ def connections(classifier: MultimodalClassifier) -> dict[str, Any]:
         same.append((a[source] == b[target]) & (a[source] >= 0))
         weights.append(classifier.state_[f"{name}.w"])
     w, correct = np.concatenate(weights), np.concatenate(same)
-    mean = lambda chosen: float(w[chosen].mean()) if chosen.any() else 0.0  # noqa: E731
+    mean = lambda chosen: float(w[chosen].mean()) if chosen.any() else np.nan  # noqa: E731
     return {
         "n_correct": int(correct.sum()),
         "n_wrong": int((~correct).sum()),
@@ -311,7 +347,7 @@ def bars(axes: Any, groups: Sequence[str], scores: Mapping[str, Any]) -> None:
         axes.bar(
             np.arange(len(groups)) + (k + 0.5) * width - 0.4, runs.mean(axis=0), 0.9 * width, yerr=spread, label=name
         )
-    axes.set_xticks(range(len(groups)), groups)
+    axes.set_xticks(range(len(groups)), [fill(group, 14) for group in groups])
     axes.set(ylabel="accuracy (%)")
     if len(scores) > 1:
         axes.legend(frameon=False, fontsize=8.5)

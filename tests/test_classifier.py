@@ -124,6 +124,11 @@ def test_save_and_load_keep_the_classifier(fitted, data, tmp_path):
     assert_array_equal(loaded.predict(data[1]), fitted.predict(data[1]))
     assert_array_equal(loaded.weights_, fitted.weights_)
     assert loaded.get_params()["n_neurons"] == 20
+    here = STDPClassifier.load(tmp_path / "digits.h5", backend="runtime")
+    assert_array_equal(here.transform(data[1][:3]), fitted.transform(data[1][:3]))
+    free = STDPClassifier.load(tmp_path / "digits.h5", inhibition=False)
+    assert free.transform(data[1][:20]).sum() > 1.5 * fitted.transform(data[1][:20]).sum()
+    assert_array_equal(free.weights_, fitted.weights_)
 
 
 @cpp
