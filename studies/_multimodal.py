@@ -30,7 +30,8 @@ N_SEGMENTS, N_BANDS = 12, 32  # of a clip: shares of its duration, and pairs of 
 FULL = 3.0  # deviation from the mean clip, in standard deviations, that fires at the full rate
 # Found on images and clips held out of the training sets. Synapses between ensembles: see docs/results.md.
 AUDIO = {"eta": 0.02, "offset": 0.1}
-CROSS = {"eta": 0.2, "offset": 0.02, "tau": 100 * ms, "gain": 15.0}  # the gain for ensembles of 50 neurons
+CROSS = {"eta": 0.2, "offset": 0.02, "tau": 100 * ms}
+GAINS = {50: 15.0, 200: 7.5, 800: 3.75, 3200: 0.47}  # by neurons of an ensemble: larger ones draw more spikes
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,12 @@ def ensemble(modality: str, n_neurons: int, **changes: Any) -> Ensemble:
     )
 
 
+def gain(n_neurons: int) -> float:
+    """Return the gain of synapses between ensembles of some size: of ``GAINS``, or between two of them."""
+    sizes, gains = np.log(list(GAINS)), np.log(list(GAINS.values()))
+    return float(np.exp(np.interp(np.log(n_neurons), sizes, gains)))
+
+
 def train_one(
     run: Run,
     name: str,
@@ -243,7 +250,7 @@ def train_pair(
         Of both ensembles together.
     coupling : {"learned", "manual", "none"}
     cross : mapping, optional
-        What differs from ``CROSS``.
+        What differs from ``CROSS`` and ``GAINS``.
     missing : bool
         Whether to test each modality alone as well.
     cut : bool
@@ -261,8 +268,7 @@ def train_pair(
         synapses between neurons of equal and of different labels, and ``w_correct`` and ``w_wrong``, their mean
         weights, NaN where there is none.
     """
-    weaker = np.sqrt(50 / (n_neurons // 2))  # larger ensembles draw more spikes from a sample
-    synapse = CrossModalSTDP(**{**CROSS, "gain": CROSS["gain"] * weaker, **(cross or {})})
+    synapse = CrossModalSTDP(**{**CROSS, "gain": gain(n_neurons // 2), **(cross or {})})
     run.declare(cross_modal=synapse)
 
     def result() -> dict[str, Any]:

@@ -20,7 +20,16 @@ from typing import Any
 import numpy as np
 from brian2 import Hz, ms
 
-from hrsnn import PopulationCode, Reservoir, STDPClassifier, backends, plots, topology
+from hrsnn import (
+    Ensemble,
+    MultimodalClassifier,
+    PopulationCode,
+    Reservoir,
+    STDPClassifier,
+    backends,
+    plots,
+    topology,
+)
 from hrsnn.cli import main
 from hrsnn.models import STDP, PowerLawSTDP
 from hrsnn.studies import _stdp
@@ -53,7 +62,8 @@ def speed(
     runtime, inside Python with Brian2's code generation target; script, the usual Brian2 script with two runs an
     image; reference, a C++ program written by hand (only in a checkout, where its source is). All have the same
     equations, constants, images and number of retries. n_script images go through script and runtime, 0 leaves them
-    out.
+    out. pair: two ensembles of half the neurons each, the last quarter of the training joined by synapses that learn;
+    both see the images, which are as many inputs, and as active, as speech.
 
     Training and test take turns over the forms, ``repeats`` times. Times are medians, ratios to the reference are
     medians of ratios within a turn. Each stands twice: wall time, and processor time of this process and its
@@ -109,6 +119,9 @@ def _size(
         build, start = (_time(partial(_once, new, X[:1])) for _ in range(2))
         built[form] = {"build_s": build[WALL], "build_cpu_s": build[CPU], "start_s": start[WALL]}
         times[form] = _form(new, X, X_test, built[form])
+    if "declared" in forms:
+        built["pair"] = {}
+        times["pair"] = _pair(size, seed, X, X_test)
     if reference is not None:
         built["reference"] = {}
         times["reference"] = _reference(reference, work, X, X_test, size, seed, built["reference"])
@@ -143,6 +156,25 @@ def _form(
         facts["memory_mb"] = memory.megabytes
         return {"train": _per_image(train, len(X)), "test": _per_image(test, len(X_test))}
 
+    return measure
+
+
+def _pair(size: int, seed: int, X: np.ndarray, X_test: np.ndarray) -> Callable[[], dict[str, tuple[float, float]]]:
+    """Return what measures training and test of two coupled ensembles once; it compiles them first."""
+    half = Ensemble(size // 2, synapse=PowerLawSTDP(eta=0.01, offset=0.1))
+
+    def learn() -> MultimodalClassifier:
+        return MultimodalClassifier({"image": half, "audio": half}, anneal=False, seed=seed).fit(
+            {"image": X, "audio": X}
+        )
+
+    def measure() -> dict[str, tuple[float, float]]:
+        train = _time(learn)
+        test = _time(lambda: learnt.transform({"image": X_test, "audio": X_test}))
+        return {"train": _per_image(train, len(X)), "test": _per_image(test, len(X_test))}
+
+    learnt = learn()
+    learnt.transform({"image": X_test[:1], "audio": X_test[:1]})
     return measure
 
 
