@@ -174,7 +174,7 @@ def ensemble(modality: str, n_neurons: int, **changes: Any) -> Ensemble:
 def gain(n_neurons: int) -> float:
     """Return the gain of synapses between ensembles of some size: of ``GAINS``, or between two of them."""
     sizes, gains = np.log(list(GAINS)), np.log(list(GAINS.values()))
-    return float(np.exp(np.interp(np.log(n_neurons), sizes, gains)))
+    return round(float(np.exp(np.interp(np.log(n_neurons), sizes, gains))), 6)
 
 
 def train_one(
