@@ -7,14 +7,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from brian2 import Network, Quantity, Synapses, linked_var
+from brian2 import Network, Quantity, Synapses, linked_var, ms
 
 from hrsnn.build import PresentationNetwork
 from hrsnn.engine import Blueprint
+from hrsnn.models import CrossModalSTDP
 from hrsnn.spec import SynapseModel
 
-__all__ = ["CoupledNetwork", "Coupling", "wire"]
+__all__ = ["CoupledNetwork", "Coupling", "cross_modal", "wire"]
 
+GAINS = {50: 15.0, 200: 7.5, 800: 3.75, 3200: 0.47}  # by neurons of an ensemble: larger ones draw more spikes
 COMMON = ("n_on", "n_rest", "dt", "batch_size", "max_retries")
 
 
@@ -144,6 +146,16 @@ class CoupledNetwork:
         coupling.synapse.initialise(synapses, coupling.n_synapses, np.random.default_rng(0))
         synapses.post.order, synapses.pre.order = 0, 1
         return synapses
+
+
+def cross_modal(n_neurons: int) -> CrossModalSTDP:
+    """Return the synapse between ensembles of some size, with constants found on images and speech of digits.
+
+    The gain of a size between those that were tried lies between theirs, on a line in logarithms.
+    """
+    sizes, gains = np.log(list(GAINS)), np.log(list(GAINS.values()))
+    gain = round(float(np.exp(np.interp(np.log(n_neurons), sizes, gains))), 6)
+    return CrossModalSTDP(eta=0.2, offset=0.02, tau=100 * ms, gain=gain)
 
 
 def wire(

@@ -15,9 +15,9 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
 from hrsnn import backends, checkpoint, pruning
+from hrsnn.coupling import cross_modal
 from hrsnn.engine import RuntimeEngine
 from hrsnn.ensembles import Ensemble, Ensembles, check_modalities, check_settings
-from hrsnn.models import CrossModalSTDP
 from hrsnn.presenter import Response
 from hrsnn.readout import NeuronVote
 from hrsnn.spec import SynapseModel
@@ -47,7 +47,8 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         by STDP. ``manual``: neurons with the same label are joined by synapses of the fixed weight ``w_manual``.
         ``none``: the ensembles learn alone, each as an STDPClassifier, and share the vote.
     synapse : SynapseModel, optional
-        Synapse between ensembles; ``CrossModalSTDP(eta=0.2, offset=0.02, tau=100*ms, gain=15)`` if None.
+        Synapse between ensembles; if None ``CrossModalSTDP(eta=0.2, offset=0.02, tau=100*ms)`` with a gain that falls
+        with the size of the largest ensemble: 15 with 50 neurons, 0.47 with 3,200.
     fraction : float
         Share of the pairs of neurons of two ensembles (with "manual", of the pairs with the same label) that are
         joined, in (0, 0.5]: more would make a neuron sender and receiver.
@@ -337,7 +338,8 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     def _start(self) -> None:
         check_settings(self)
         NeuronVote(self.vote)  # refuses a wrong name before the training, not after it
-        synapse = CrossModalSTDP(eta=0.2, offset=0.02, tau=100 * ms, gain=15) if self.synapse is None else self.synapse
+        largest = max(ensemble.n_neurons for ensemble in self.ensembles.values())
+        synapse = cross_modal(largest) if self.synapse is None else self.synapse
         if self.coupling == "manual":
             synapse = synapse.replace(**synapse.frozen)
         common = ("max_retries", "batch_size", "dt", "dense_kernel", "backend", "seed")

@@ -10,11 +10,12 @@ from textwrap import fill
 from typing import Any
 
 import numpy as np
-from brian2 import kHz, ms
+from brian2 import kHz
 
 from hrsnn import Ensemble, MultimodalClassifier, PoissonEncoder, STDPClassifier, datasets
 from hrsnn.cochlea import LyonEar
-from hrsnn.models import AdaptiveConductanceLIF, CrossModalSTDP, PowerLawSTDP
+from hrsnn.coupling import cross_modal
+from hrsnn.models import AdaptiveConductanceLIF, PowerLawSTDP
 from hrsnn.readout import NeuronVote
 from hrsnn.run import Run
 from hrsnn.studies import _stdp
@@ -28,10 +29,8 @@ SOUNDS: dict[str, Any] = {
 RATE = 8 * kHz  # of the ear: 64 channels
 N_SEGMENTS, N_BANDS = 12, 32  # of a clip: shares of its duration, and pairs of neighbouring channels
 FULL = 3.0  # deviation from the mean clip, in standard deviations, that fires at the full rate
-# Found on images and clips held out of the training sets. Synapses between ensembles: see docs/results.md.
+# Found on images and clips held out of the training sets.
 AUDIO = {"eta": 0.02, "offset": 0.1}
-CROSS = {"eta": 0.2, "offset": 0.02, "tau": 100 * ms}
-GAINS = {50: 15.0, 200: 7.5, 800: 3.75, 3200: 0.47}  # by neurons of an ensemble: larger ones draw more spikes
 
 
 @dataclass(frozen=True)
@@ -171,12 +170,6 @@ def ensemble(modality: str, n_neurons: int, **changes: Any) -> Ensemble:
     )
 
 
-def gain(n_neurons: int) -> float:
-    """Return the gain of synapses between ensembles of some size: of ``GAINS``, or between two of them."""
-    sizes, gains = np.log(list(GAINS)), np.log(list(GAINS.values()))
-    return round(float(np.exp(np.interp(np.log(n_neurons), sizes, gains))), 6)
-
-
 def train_one(
     run: Run,
     name: str,
@@ -235,7 +228,6 @@ def train_pair(
     pairs: Pairs,
     n_neurons: int,
     coupling: str = "learned",
-    cross: Mapping[str, Any] | None = None,
     missing: bool = False,
     cut: bool = False,
     **settings: Any,
@@ -249,8 +241,6 @@ def train_pair(
     n_neurons : int
         Of both ensembles together.
     coupling : {"learned", "manual", "none"}
-    cross : mapping, optional
-        What differs from ``CROSS`` and ``GAINS``.
     missing : bool
         Whether to test each modality alone as well.
     cut : bool
@@ -268,7 +258,7 @@ def train_pair(
         synapses between neurons of equal and of different labels, and ``w_correct`` and ``w_wrong``, their mean
         weights, NaN where there is none.
     """
-    synapse = CrossModalSTDP(**{**CROSS, "gain": gain(n_neurons // 2), **(cross or {})})
+    synapse = cross_modal(n_neurons // 2)
     run.declare(cross_modal=synapse)
 
     def result() -> dict[str, Any]:

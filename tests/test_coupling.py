@@ -9,7 +9,7 @@ from multimodal_loop import present_coupled
 from numpy.testing import assert_allclose, assert_array_equal
 
 from hrsnn.build import PresentationNetwork
-from hrsnn.coupling import CoupledNetwork, Coupling, wire
+from hrsnn.coupling import CoupledNetwork, Coupling, cross_modal, wire
 from hrsnn.encoders import FrameEncoder, PoissonEncoder
 from hrsnn.models import AdaptiveConductanceLIF, CrossModalSTDP, PowerLawSTDP
 from hrsnn.presenter import Presenter
@@ -195,3 +195,10 @@ def test_frames_must_fill_the_presentation():
         PresentationNetwork(
             3, 2, AdaptiveConductanceLIF(), PowerLawSTDP(), FrameEncoder(4).encoding, 122, 30, 0.5 * ms, 2
         )
+
+
+def test_gain_falls_with_the_size_of_the_ensembles():
+    gains = [cross_modal(n).parameters["gain"] for n in (20, 50, 200, 400, 800, 3200, 5000)]
+    assert gains[:3] == [15, 15, 7.5]
+    assert_allclose(gains[3], np.sqrt(7.5 * 3.75), rtol=1e-6)  # half way between 200 and 800, in logarithms
+    assert gains[4:] == [3.75, 0.47, 0.47]
