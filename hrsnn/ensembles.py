@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,12 +14,13 @@ from hrsnn.build import PresentationNetwork
 from hrsnn.competition import Competition
 from hrsnn.coupling import CoupledNetwork, Coupling, wire
 from hrsnn.encoders import check_samples
-from hrsnn.presenter import Presenter, Response
+from hrsnn.presenter import Presenter, Response, has_input
 from hrsnn.spec import NeuronModel, SynapseModel
 
 __all__ = ["Ensemble", "Ensembles", "check_modalities", "check_settings"]
 
 COUPLINGS = ("learned", "manual", "none")
+BLOCK = 1000  # samples that are encoded at a time
 W_INITIAL = 0.1  # largest initial weight between ensembles: little beside what is learnt
 
 
@@ -231,18 +232,26 @@ class Ensembles:
         ends = np.cumsum([layer.n_neurons for layer in self.layers.values()])
         return dict(zip(self.layers, np.split(values, ends[:-1], axis=-1), strict=True))
 
-    def balance(self, counts: np.ndarray, given: Collection[str] | None = None) -> np.ndarray:
-        """Return each neuron's share of the spikes of its ensemble, sample by sample; zero where none fired.
+    def balance(self, counts: np.ndarray, X: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return each neuron's share of the spikes of its ensemble, sample by sample.
+
+        It is zero where none fired, and where the ensemble perceived nothing and only echoed the others.
 
         Parameters
         ----------
         counts : array of shape (n_samples, n_neurons of all ensembles)
-        given : collection of str, optional
-            The ensembles that perceived something; zero for the others, which only echo them. All if None.
+        X : mapping of str to array of shape (n_samples, n_features)
+            The samples that drew these counts.
         """
-        shares = [own / np.maximum(own.sum(axis=1, keepdims=True), 1) for own in self.split(counts).values()]
-        heard = [given is None or name in given for name in self.layers]
-        return np.hstack([own * has_say for own, has_say in zip(shares, heard, strict=True)])
+        shares = {name: own / np.maximum(own.sum(axis=1, keepdims=True), 1) for name, own in self.split(counts).items()}
+        return np.hstack([own * self._perceived(name, X)[:, None] for name, own in shares.items()])
+
+    def _perceived(self, name: str, X: Mapping[str, np.ndarray]) -> np.ndarray:
+        n = len(next(iter(X.values())))
+        if name not in X:
+            return np.zeros(n, dtype=bool)
+        encode, network = self.layers[name].encoder.encode, self.networks[name]
+        return np.concatenate([has_input(network, encode(X[name][k : k + BLOCK])) for k in range(0, n, BLOCK)])
 
     def fingerprint(self, settings: Any, arrays: Mapping[str, np.ndarray | None]) -> str:
         """Return a hash of all that decides a training: ``settings``, those of the ensembles, and the samples."""

@@ -265,7 +265,7 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : mapping of str to array of shape (n_samples, n_features)
-            A modality that is missing, or None, is silence.
+            A modality that is missing, or None, is silence, and so is a row that draws no spike from its encoder.
         """
         return self.respond(X).counts
 

@@ -13,7 +13,7 @@ from hrsnn.engine import Engine, engine
 from hrsnn.functions import NEVER
 from hrsnn.spec import Model, SynapseModel
 
-__all__ = ["Presenter", "Response", "UnhealthyNetwork"]
+__all__ = ["Presenter", "Response", "UnhealthyNetwork", "has_input"]
 
 FEWEST_TO_JUDGE = 10  # samples without a spike that show a silent network, not a blank sample
 
@@ -235,7 +235,7 @@ class Presenter:
             table = np.zeros((part.batch_size, part.n_frames * part.n_input))
             table[: len(block)] = block
             shown = np.zeros(part.batch_size + 1)
-            shown[: len(block)] = _shown(part, block)
+            shown[: len(block)] = has_input(part, block)
             groups = ("input", "exc", "control", *(["inh"] if part.inhibitory is not None else []))
             values: dict[str, Any] = {f"{group}.learning": learning for group in groups}
             values |= {"samples.values": table, "shown.values": shown, "control.n_samples": len(block)}
@@ -250,7 +250,7 @@ class Presenter:
         parts = self.network.parts
         counts = [self._counts(part, result) for part in parts]
         totals = np.stack([each.sum(axis=1) for each in counts])
-        least = np.stack([n * _shown(part, block) for n, part, block in zip(min_spikes, parts, blocks, strict=True)])
+        least = np.stack([n * has_input(part, block) for n, part, block in zip(min_spikes, parts, blocks, strict=True)])
         n_samples, n_presentations = len(blocks[0]), totals.shape[1]
         last: list[int] = []  # presentation of each sample
         read = np.zeros((len(parts), n_samples), dtype=int)  # the last one to each ensemble
@@ -303,6 +303,6 @@ def _each(samples: Samples) -> Sequence[np.ndarray]:
     return (samples,) if isinstance(samples, np.ndarray) else samples
 
 
-def _shown(part: PresentationNetwork, block: np.ndarray) -> np.ndarray:
-    """Tell which samples have input: one without is not shown again, however few spikes it draws."""
+def has_input(part: PresentationNetwork, block: np.ndarray) -> np.ndarray:
+    """Tell which encoded samples have input: one without is not shown again, however few spikes it draws."""
     return (block != part.encoding.silent).any(axis=1)

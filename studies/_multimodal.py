@@ -279,7 +279,7 @@ def train_pair(
             classifier.state_ = state
         if missing:
             for modality, samples in pairs.X_test.items():
-                counts = classifier.ensembles_.balance(classifier.transform({modality: samples}), {modality})
+                counts = classifier.ensembles_.balance(classifier.transform({modality: samples}), {modality: samples})
                 own = _scores(classifier.readout_, counts, pairs.y_test)
                 scores |= {f"{key}_{modality}": value for key, value in own.items()}
         return {**scores, **connections(classifier)}
@@ -297,7 +297,7 @@ def _scores(readout: NeuronVote, counts: np.ndarray, y: np.ndarray) -> dict[str,
 
 def _pair_scores(classifier: MultimodalClassifier, pairs: Pairs) -> dict[str, float]:
     counts, y, split = classifier.transform(pairs.X_test), pairs.y_test, classifier.ensembles_.split
-    scores = _scores(classifier.readout_, classifier.ensembles_.balance(counts), y)
+    scores = _scores(classifier.readout_, classifier.ensembles_.balance(counts, pairs.X_test), y)
     scores |= {"spikes": float(counts.sum(axis=1).mean())}
     scores |= {"accuracy_summed": float(np.mean(classifier.readout_.predict(counts) == y))}
     responses = split(classifier.readout_.responses_)

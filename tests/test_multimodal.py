@@ -141,8 +141,8 @@ def test_labels_only_name_the_neurons(fitted, data):
         clone(fitted).fit(first(X_train, 100)).predict(X_test)
 
 
-def test_balanced_ensembles_have_the_same_say(fitted):
-    counts = np.zeros((3, 40))
+def test_balanced_ensembles_have_the_same_say(fitted, data):
+    counts, X = np.zeros((3, 40)), first(data[1], 3)
     counts[0, [2, 30]] = 9, 1
     counts[1, [2, 5, 31]] = 1, 3, 8
     counts[2, 35] = 2  # the upper ensemble did not fire
@@ -150,9 +150,12 @@ def test_balanced_ensembles_have_the_same_say(fitted):
     shares[0, [2, 30]] = 1, 1
     shares[1, [2, 5, 31]] = 0.25, 0.75, 1
     shares[2, 35] = 1
-    assert_array_equal(fitted.ensembles_.balance(counts), shares)
+    assert_array_equal(fitted.ensembles_.balance(counts, X), shares)
+    X["bottom"] = X["bottom"] * [[1], [0], [1]]
+    shares[1, 20:] = 0  # a blank part is a missing part
+    assert_array_equal(fitted.ensembles_.balance(counts, X), shares)
     shares[:, 20:] = 0
-    assert_array_equal(fitted.ensembles_.balance(counts, {"top": None}), shares)
+    assert_array_equal(fitted.ensembles_.balance(counts, {"top": X["top"]}), shares)
 
 
 def test_an_ensemble_that_fires_much_does_not_outvote_the_other(fitted, data, monkeypatch):
