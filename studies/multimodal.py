@@ -223,8 +223,8 @@ def inhibition_homeostasis(
 
     Rathi (2021), section 3.6.5: 81.6 % with both, 77.2 % with homeostasis only, 68.3 % with neither; 100 neurons. Both
     are left out of training and test alike. The network that learnt with both also takes labels and is tested without
-    inhibition, and with its thresholds back at zero ("cut at the test"). A network that fires without end has no
-    accuracy, and the table says so.
+    inhibition, and with its thresholds back where they started ("cut at the test"). A network that fires without end
+    has no accuracy, and the table says so.
     """
     rows: list[dict[str, Any]] = []
     for seed in seeds:
