@@ -343,7 +343,7 @@ def bars(axes: Any, groups: Sequence[str], scores: Mapping[str, Any]) -> None:
         axes.bar(
             np.arange(len(groups)) + (k + 0.5) * width - 0.4, runs.mean(axis=0), 0.9 * width, yerr=spread, label=name
         )
-    axes.set_xticks(range(len(groups)), [fill(group, 14) for group in groups])
+    axes.set_xticks(range(len(groups)), [fill(group, 60 // len(groups)) for group in groups])
     axes.set(ylabel="accuracy (%)")
     if len(scores) > 1:
         axes.legend(frameon=False, fontsize=8.5)
