@@ -21,7 +21,8 @@ from hrsnn.run import Run
 IMAGES = {"mnist": datasets.mnist, "fashion_mnist": datasets.fashion_mnist, "digits": lambda: datasets.digits(size=28)}
 PUBLISHED = {"eta": 0.0005, "offset": 0.4, "tau": 20 * ms, "theta_plus": 0.05 * mV, "anneal": False, "w_per_input": 0.1}
 # Found on 5,000 images held out of MNIST's training set: largest size, and what differs from the published values.
-# Theta rises faster in large networks (3,200 and 6,400), whose neurons fire too rarely to settle in one epoch.
+# Theta rises faster in large networks, whose neurons fire too rarely to settle in one epoch. The row of 3,200 was found
+# on 3,000 held-out pairs of images and sounds (docs/results.md).
 TUNED: tuple[tuple[float, dict[str, Any]], ...] = (
     (200, {"eta": 0.02, "offset": 0.1}),
     (800, {"eta": 0.02, "offset": 0.05}),
