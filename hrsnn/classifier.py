@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -374,10 +373,7 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         arrays = dict(self.state_)
         if self.layer_.network.connections is not None:
             arrays["connections"] = np.stack(self.layer_.network.connections)
-        if hasattr(self, "readout_"):
-            arrays |= {"classes": self.classes_, "responses": self.readout_.responses_}
-        arrays["parameters"] = np.asarray(np.void(pickle.dumps(self.get_params(deep=False))))
-        checkpoint.write(path, arrays, {"n_features": self.n_features_in_})
+        checkpoint.save(path, self, arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], **changes: Any) -> STDPClassifier:
@@ -385,14 +381,8 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
 
         Load only files you trust: the settings are a pickle.
         """
-        arrays, settings = checkpoint.read(path)
-        classifier = cls(**{**pickle.loads(arrays.pop("parameters").tobytes()), **changes})
-        classifier.n_features_in_ = settings["n_features"]
+        classifier, arrays = checkpoint.load(path, cls, changes)
         connections = arrays.pop("connections", None)
-        classes, responses = arrays.pop("classes", None), arrays.pop("responses", None)
         classifier._start(classifier.n_features_in_, None if connections is None else tuple(connections))
         classifier.state_ = arrays
-        if classes is not None and responses is not None:
-            classifier.readout_ = NeuronVote.from_responses(classes, responses, classifier.vote)
-            classifier.classes_ = classes
         return classifier

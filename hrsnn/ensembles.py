@@ -9,7 +9,7 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-from hrsnn import checkpoint, pruning
+from hrsnn import backends, checkpoint, pruning
 from hrsnn.build import PresentationNetwork
 from hrsnn.competition import Competition
 from hrsnn.coupling import CoupledNetwork, Coupling, wire
@@ -17,8 +17,12 @@ from hrsnn.encoders import check_samples
 from hrsnn.presenter import Presenter, Response, has_input
 from hrsnn.spec import NeuronModel, SynapseModel
 
-__all__ = ["Ensemble", "Ensembles", "check_modalities", "check_settings"]
+__all__ = ["Ensemble", "Ensembles", "check_modalities", "check_settings", "training_keys"]
 
+# Settings of a MultimodalClassifier that have no say in what its ensembles learn alone, and those with none in the
+# training.
+JOINING = {"coupling", "synapse", "fraction", "w_manual", "n_alone"}
+FREE = {"backend", "n_jobs", "checkpoint", "checkpoint_alone", "vote", "balanced", "n_label_samples", "min_votes"}
 COUPLINGS = ("learned", "manual", "none")
 BLOCK = 1000  # samples that are encoded at a time
 W_INITIAL = 0.1  # largest initial weight between ensembles: little beside what is learnt
@@ -253,15 +257,15 @@ class Ensembles:
         encode, network = self.layers[name].encoder.encode, self.networks[name]
         return np.concatenate([has_input(network, encode(X[name][k : k + BLOCK])) for k in range(0, n, BLOCK)])
 
-    def fingerprint(self, settings: Any, arrays: Mapping[str, np.ndarray | None]) -> str:
-        """Return a hash of all that decides a training: ``settings``, those of the ensembles, and the samples."""
+    def fingerprint(self, settings: Any, arrays: Mapping[str, np.ndarray]) -> str:
+        """Return a hash of what decides what ensembles learn alone: ``settings``, their own, and the samples."""
         models = [model for layer in self.layers.values() for model in (layer.neuron, layer.synapse)]
-        described = [(model.code(), model.values()) for model in (*models, self.synapse)]
+        described = [(model.code(), model.values()) for model in models]
         encoders = [(type(layer.encoder).__name__, layer.encoder.values()) for layer in self.layers.values()]
         others = [replace(own, neuron=None, synapse=None, encoder=None) for own in self.settings.values()]
         key = repr([settings, list(self.settings), described, encoders, others])
         for name, array in arrays.items():
-            key = checkpoint.fingerprint([name, key], np.empty(0) if array is None else array)
+            key = checkpoint.fingerprint([name, key], array)
         return key
 
     def weights(self, state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -344,6 +348,27 @@ def check_settings(classifier: Any) -> None:
         raise ValueError(f"seed must be an integer in 0..2**31 - 1, got {classifier.seed!r}.")
     if classifier.coupling != "none" and len(classifier.ensembles) < 2:
         raise ValueError("One ensemble has nothing to couple with: add another, or take coupling='none'.")
+
+
+def training_keys(classifier: Any, X: Mapping[str, np.ndarray], y: np.ndarray | None, n_alone: int) -> tuple[str, str]:
+    """Return hashes of what decides what is learnt alone, and of what decides a training, of ``MultimodalClassifier``.
+
+    Parameters
+    ----------
+    classifier : MultimodalClassifier
+        With its ``ensembles_``.
+    X, y
+        As in ``fit``.
+    n_alone : int
+        Samples that the ensembles learn alone.
+    """
+    settings = {name: value for name, value in classifier.get_params(deep=False).items() if name not in FREE}
+    shared = {name: value for name, value in settings.items() if name not in {"ensembles", *JOINING}}
+    alone = classifier.ensembles_.fingerprint([shared, n_alone, backends.resolve(classifier.backend)], X)
+    synapse = classifier.ensembles_.synapse
+    joining = [settings[name] for name in sorted(JOINING - {"synapse"})] + [synapse.code(), synapse.values()]
+    tags = y if classifier.coupling == "manual" and y is not None else np.empty(0)
+    return alone, checkpoint.fingerprint([alone, joining], tags)
 
 
 def _check_ensembles(ensembles: Any) -> None:

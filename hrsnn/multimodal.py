@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,19 +13,16 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
-from hrsnn import backends, checkpoint, pruning
+from hrsnn import checkpoint, pruning
 from hrsnn.coupling import cross_modal
 from hrsnn.engine import RuntimeEngine
-from hrsnn.ensembles import Ensemble, Ensembles, check_modalities, check_settings
+from hrsnn.ensembles import Ensemble, Ensembles, check_modalities, check_settings, training_keys
 from hrsnn.presenter import Response
 from hrsnn.readout import NeuronVote
 from hrsnn.spec import SynapseModel
 from hrsnn.training import batches, epoch_order, joined_at, settling_rows, silence_lost
 
 __all__ = ["Ensemble", "MultimodalClassifier"]
-
-MUTABLE = {"backend", "n_jobs", "checkpoint", "vote", "balanced", "n_label_samples", "min_votes"}
-DESCRIBED = {"ensembles", "synapse"}  # by Ensembles.fingerprint
 
 
 class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
@@ -57,6 +53,10 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     n_alone : int, optional
         Samples that the ensembles learn alone first. Of "manual" 5000 if None, as in the source; of "learned" three
         quarters of all: what excites a neuron before it has learnt spoils what it learns.
+    checkpoint_alone : path, optional
+        File for what the ensembles have learnt after ``n_alone`` samples. Classifiers that differ only in how they are
+        joined share it: the first that trains writes it, the others start from it. Of "none" only if ``n_alone`` is
+        given.
     pruning : hrsnn.pruning.STDPPruning, optional
         Prune, and share, the input weights of each ensemble between batches of the training.
     balanced : bool
@@ -104,6 +104,7 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         fraction: float = 0.5,
         w_manual: float = 0.5,
         n_alone: int | None = None,
+        checkpoint_alone: str | os.PathLike[str] | None = None,
         pruning: pruning.STDPPruning | None = None,
         n_epochs: int = 1,
         anneal: bool = True,
@@ -126,6 +127,7 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         self.fraction = fraction
         self.w_manual = w_manual
         self.n_alone = n_alone
+        self.checkpoint_alone = checkpoint_alone
         self.pruning = pruning
         self.n_epochs = n_epochs
         self.anneal = anneal
@@ -164,19 +166,19 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         if self.coupling == "manual" and y is None:
             raise ValueError("coupling='manual' joins neurons of the same label: pass y, or take coupling='learned'.")
         self._start()
-        decisive = {
-            name: value for name, value in self.get_params(deep=False).items() if name not in MUTABLE | DESCRIBED
-        }
-        tags = y if self.coupling == "manual" else None
-        key = self.ensembles_.fingerprint([decisive, backends.resolve(self.backend)], {**X, "tags": tags})
         n_alone = joined_at(self.coupling, self.n_alone, self.n_epochs * len(next(iter(X.values()))))
-        stopped = checkpoint.resume(self.checkpoint, key)
+        keys = training_keys(self, X, y, n_alone)
+        done, stopped = (
+            0,
+            checkpoint.resume(self.checkpoint, keys[1]) or checkpoint.resume(self.checkpoint_alone, keys[0]),
+        )
         if stopped is not None:
-            self.state_ = self.ensembles_.rewire(stopped[0])
-        elif self.coupling == "learned" and n_alone == 0:
-            self.state_ |= self.ensembles_.couple(self.fraction)
-        self.ensembles_.connect()
-        self._train(X, y, n_alone, stopped[1]["done"] if stopped else 0, key)
+            self.state_, done = self.ensembles_.rewire(stopped[0]), stopped[1]["done"]
+        if done == n_alone and not self.ensembles_.connections:
+            self._couple(X, y, n_alone)
+        else:
+            self.ensembles_.connect()
+        self._train(X, y, n_alone, done, keys)
         if self.pruning is not None:
             self._remove_pruned(self.pruning)
             rows = settling_rows(self.pruning, len(next(iter(X.values()))), self.n_epochs, self.seed)
@@ -202,7 +204,9 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         self._assign(X, y)
         return self
 
-    def _train(self, X: dict[str, np.ndarray], y: np.ndarray | None, n_alone: int, done: int, key: str) -> None:
+    def _train(
+        self, X: dict[str, np.ndarray], y: np.ndarray | None, n_alone: int, done: int, keys: tuple[str, str]
+    ) -> None:
         n, schedule = len(next(iter(X.values()))), self.pruning
         total = n * self.n_epochs
         edges = [] if schedule is None else schedule.edges(total)
@@ -213,16 +217,21 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
                 for name in self.ensembles:
                     self._set_weights(name, schedule.apply(self.state_[f"{name}_input_to_exc.w"]))
             if stop == n_alone:
-                self._couple(X, y, epoch_order(n, 0, self.seed)[:stop])
-            if self.checkpoint is not None:
-                arrays = {**self.state_, **self.ensembles_.wiring()}
-                checkpoint.write(self.checkpoint, arrays, {"key": key, "done": stop})
+                self._write(self.checkpoint_alone, keys[0], stop)
+                self._couple(X, y, n_alone)
+            self._write(self.checkpoint, keys[1], stop)
 
-    def _couple(self, X: dict[str, np.ndarray], y: np.ndarray | None, seen: np.ndarray) -> None:
+    def _write(self, path: str | os.PathLike[str] | None, key: str, done: int) -> None:
+        if path is not None:
+            checkpoint.write(path, {**self.state_, **self.ensembles_.wiring()}, {"key": key, "done": done})
+
+    def _couple(self, X: dict[str, np.ndarray], y: np.ndarray | None, n_alone: int) -> None:
         """Join the ensembles; "manual" by the labels that they alone give to samples that they have learnt."""
         if self.coupling == "learned":
             self.state_ |= self.ensembles_.couple(self.fraction)
         elif self.coupling == "manual" and y is not None:
+            self.ensembles_.connect()
+            seen = epoch_order(len(y), 0, self.seed)[:n_alone]
             seen = seen[np.random.default_rng([self.seed, 6]).permutation(len(seen))[: self.n_label_samples]]
             readout = NeuronVote().fit(self._respond(_rows(X, seen), "labelling").counts, y[seen])
             weights = self.ensembles_.couple(self.fraction, self.ensembles_.split(readout.labels_))
@@ -369,11 +378,7 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the classifier to an HDF5 file."""
         check_is_fitted(self, "state_")
-        arrays = {**self.state_, **self.ensembles_.wiring()}
-        if hasattr(self, "readout_"):
-            arrays |= {"classes": self.classes_, "responses": self.readout_.responses_}
-        arrays["parameters"] = np.asarray(np.void(pickle.dumps(self.get_params(deep=False))))
-        checkpoint.write(path, arrays, {"n_features": self.n_features_in_})
+        checkpoint.save(path, self, {**self.state_, **self.ensembles_.wiring()})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], **changes: Any) -> MultimodalClassifier:
@@ -381,16 +386,10 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
 
         Load only files you trust: the settings are a pickle.
         """
-        arrays, settings = checkpoint.read(path)
-        classifier = cls(**{**pickle.loads(arrays.pop("parameters").tobytes()), **changes})
-        classifier.n_features_in_ = settings["n_features"]
-        classes, responses = arrays.pop("classes", None), arrays.pop("responses", None)
+        classifier, arrays = checkpoint.load(path, cls, changes)
         classifier._start()
         classifier.state_ = classifier.ensembles_.rewire(arrays)
         classifier.ensembles_.connect()
-        if classes is not None and responses is not None:
-            classifier.readout_ = NeuronVote.from_responses(classes, responses, classifier.vote)
-            classifier.classes_ = classes
         return classifier
 
 

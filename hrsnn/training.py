@@ -86,8 +86,8 @@ def silence_lost(theta: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 
 def joined_at(coupling: str, n_alone: int | None, total: int) -> int:
-    """Return after how many of all samples the ensembles of a ``MultimodalClassifier`` are joined; -1 if never."""
-    if coupling == "none":
+    """Return after how many samples the ensembles of a ``MultimodalClassifier`` have learnt alone; -1 if to the end."""
+    if n_alone is None and coupling == "none":
         return -1
     if n_alone is None:
         n_alone = 3 * total // 4 if coupling == "learned" else 5000

@@ -230,6 +230,7 @@ def train_pair(
     coupling: str = "learned",
     missing: bool = False,
     cut: bool = False,
+    start: str | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """Train and test two ensembles of half the neurons each; a resumed run reads the result.
@@ -245,6 +246,8 @@ def train_pair(
         Whether to test each modality alone as well.
     cut : bool
         Whether to test with the synapses between the ensembles silenced as well.
+    start : str, optional
+        Name of what the ensembles have learnt when they are joined, shared by networks that differ only in how.
     **settings
         Further settings of the MultimodalClassifier.
 
@@ -267,6 +270,7 @@ def train_pair(
             coupling=coupling,
             synapse=synapse,
             checkpoint=run.checkpoint(name),
+            checkpoint_alone=None if start is None else run.checkpoint(start),
             **settings,
         )
         classifier.fit(pairs.X_train, pairs.y_train)

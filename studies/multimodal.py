@@ -57,6 +57,7 @@ def multimodal(
                     result = _multimodal.train_one(run, name, pairs, network, size, **settings)
                 else:
                     how = dict(coupling="learned" if network == "coupled" else "none", fraction=fraction)
+                    how |= dict(n_alone=_n_alone(n_train), start=f"alone_{size}_seed{seed}")
                     cut = network == "coupled"
                     result = _multimodal.train_pair(run, name, pairs, size, **how, cut=cut, **settings)
                     if cut:
@@ -104,8 +105,11 @@ def multimodal_noise(
                 "image": _multimodal.train_one(run, f"image_{k}_seed{seed}", pairs, "image", n_neurons, **settings)
             }
             for network, coupling in (("uncoupled", "none"), ("coupled", "learned")):
-                name = f"{network}_{k}_seed{seed}"
-                found[network] = _multimodal.train_pair(run, name, pairs, n_neurons, coupling, **settings)
+                name, start = (
+                    f"{network}_{k}_seed{seed}",
+                    dict(n_alone=_n_alone(n_train), start=f"alone_{k}_seed{seed}"),
+                )
+                found[network] = _multimodal.train_pair(run, name, pairs, n_neurons, coupling, **start, **settings)
             rows += [{"network": name, "noise": noise, "seed": seed, **_scores(own)} for name, own in found.items()]
             run.table("networks", rows)
     run.save(**_means(rows, "noise"))
@@ -179,15 +183,16 @@ def crossmodal_fraction(
     the same label (figure 3.12) and gives their mean weights.
     """
     shared = dict(n_label_samples=n_label_samples, backend=backend)
+    lengths = {"learned": _n_alone(n_train), "manual": n_alone}
     rows: list[dict[str, Any]] = []
     for seed in seeds:
         pairs = _pairs(run, images, sounds, n_train, n_test, n_clips, seed)
-        alone = _multimodal.train_pair(run, f"none_seed{seed}", pairs, n_neurons, "none", **shared, seed=seed)
+        starts = {name: dict(n_alone=n, start=f"alone_{n}_seed{seed}") for name, n in lengths.items()}
+        settings = dict(shared, **starts["learned"], seed=seed)
+        alone = _multimodal.train_pair(run, f"none_seed{seed}", pairs, n_neurons, "none", **settings)
         rows += [{"network": name, "fraction": 0.0, "seed": seed, **alone} for name in couplings]
         for coupling, fraction in run.progress([(c, f) for c in couplings for f in fractions], label=f"seed {seed}"):
-            settings = dict(shared, fraction=fraction, seed=seed)
-            if coupling == "manual":
-                settings["n_alone"] = n_alone
+            settings = dict(shared, **starts[coupling], fraction=fraction, seed=seed)
             name = f"{coupling}_{fraction}_seed{seed}"
             result = _multimodal.train_pair(run, name, pairs, n_neurons, coupling, **settings)
             rows.append({"network": coupling, "fraction": fraction, "seed": seed, **result})
@@ -255,6 +260,11 @@ def _pairs(
     run: Run, images: str, sounds: str, n_train: int, n_test: int, n_clips: int | None, seed: int
 ) -> _multimodal.Pairs:
     return _multimodal.digit_pairs(run, images, sounds, n_train, n_test, n_clips, seed)
+
+
+def _n_alone(n_train: int) -> int:
+    """Return how many pairs the ensembles learn alone before synapses that learn join them."""
+    return 3 * n_train // 4
 
 
 def _scores(result: dict[str, Any]) -> dict[str, Any]:

@@ -129,6 +129,8 @@ def test_save_and_load_keep_the_classifier(fitted, data, tmp_path):
     free = STDPClassifier.load(tmp_path / "digits.h5", inhibition=False)
     assert free.transform(data[1][:20]).sum() > 1.5 * fitted.transform(data[1][:20]).sum()
     assert_array_equal(free.weights_, fitted.weights_)
+    with pytest.raises(ValueError, match=r"has n_neurons=20, got 30\. Train another"):
+        STDPClassifier.load(tmp_path / "digits.h5", n_neurons=30)
 
 
 @cpp

@@ -13,6 +13,7 @@ from sklearn.exceptions import NotFittedError
 from hrsnn import Ensemble, FrameEncoder, MultimodalClassifier, PoissonEncoder, STDPClassifier, STDPPruning, backends
 from hrsnn import checkpoint as files
 from hrsnn.datasets import digits
+from hrsnn.ensembles import Ensembles
 from hrsnn.models import AdaptiveConductanceLIF, CrossModalSTDP, PowerLawSTDP
 from hrsnn.presenter import Response
 
@@ -218,6 +219,42 @@ def test_training_resumes_from_its_checkpoint(settings, fitted, manual, data, tm
     assert_array_equal(resumed.labels_["top"], whole.labels_["top"])
     with pytest.raises(ValueError, match="belongs to a training with other settings"):
         multimodal(**settings, checkpoint=path, seed=2).fit(X, y)
+
+
+def test_networks_share_what_their_ensembles_learn_alone(fitted, data, tmp_path, monkeypatch):
+    X, _, y, _ = data
+    alone = tmp_path / "alone.h5"
+    uncoupled = multimodal(coupling="none", n_alone=450, checkpoint_alone=alone).fit(X, y)
+    assert files.read(alone)[1]["done"] == 450
+    seen = []
+    learn = Ensembles.learn
+    monkeypatch.setattr(Ensembles, "learn", lambda own, X, *rest: seen.append(len(X["top"])) or learn(own, X, *rest))
+    coupled = multimodal(checkpoint_alone=alone).fit(X, y)
+    assert sum(seen) == 150
+    assert list(uncoupled.state_) != list(coupled.state_)
+    for name, value in fitted.state_.items():
+        assert_array_equal(coupled.state_[name], value, err_msg=name)
+    again = multimodal(coupling="none", n_alone=450, checkpoint_alone=alone).fit(X, y)
+    for name, value in uncoupled.state_.items():
+        assert_array_equal(again.state_[name], value, err_msg=name)
+    for other in (dict(seed=2), dict(n_alone=400)):
+        with pytest.raises(ValueError, match="belongs to a training with other settings"):
+            multimodal(checkpoint_alone=alone, **other).fit(X, y)
+
+
+def test_manual_synapses_start_from_what_was_learnt_alone(manual, data, tmp_path):
+    X, _, y, _ = data
+    for _ in range(2):  # writes it, starts from it
+        classifier = multimodal(**MANUAL, checkpoint_alone=tmp_path / "alone.h5").fit(X, y)
+        for name, value in manual.state_.items():
+            assert_array_equal(classifier.state_[name], value, err_msg=name)
+
+
+def test_load_refuses_another_number_of_neurons(manual, tmp_path):
+    manual.save(tmp_path / "pairs.h5")
+    larger = {name: Ensemble(30, **SETTINGS) for name in ("top", "bottom")}
+    with pytest.raises(ValueError, match=r"has n_neurons=\{'top': 20, 'bottom': 20\}, got \{'top': 30, 'bottom': 30\}"):
+        MultimodalClassifier.load(tmp_path / "pairs.h5", ensembles=larger)
 
 
 def test_pruned_ensembles_are_sparse_and_survive_files(fitted, data, tmp_path):
