@@ -16,7 +16,6 @@ from hrsnn.spec import SynapseModel
 
 __all__ = ["CoupledNetwork", "Coupling", "cross_modal", "wire"]
 
-GAINS = {50: 15.0, 200: 7.5, 800: 3.75, 3200: 0.47}  # by neurons of an ensemble: larger ones draw more spikes
 COMMON = ("n_on", "n_rest", "dt", "batch_size", "max_retries")
 
 
@@ -151,10 +150,9 @@ class CoupledNetwork:
 def cross_modal(n_neurons: int) -> CrossModalSTDP:
     """Return the synapse between ensembles of some size, with constants found on images and speech of digits.
 
-    The gain of a size between those that were tried lies between theirs, on a line in logarithms.
+    Larger ensembles draw more spikes from a sample: the gain falls with the root of the size, from 15 with 50 neurons.
     """
-    sizes, gains = np.log(list(GAINS)), np.log(list(GAINS.values()))
-    gain = round(float(np.exp(np.interp(np.log(n_neurons), sizes, gains))), 6)
+    gain = round(15 * (50 / max(n_neurons, 50)) ** 0.5, 6)
     return CrossModalSTDP(eta=0.2, offset=0.02, tau=100 * ms, gain=gain)
 
 
