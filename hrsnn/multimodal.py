@@ -44,15 +44,15 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         ``none``: the ensembles learn alone, each as an STDPClassifier, and share the vote.
     synapse : SynapseModel, optional
         Synapse between ensembles; if None ``CrossModalSTDP(eta=0.2, offset=0.02, tau=100*ms)`` with a gain that falls
-        with the size of the largest ensemble: 15 with 50 neurons, 0.47 with 3,200.
+        with the root of the size of the largest ensemble, from 15 with 50 neurons.
     fraction : float
         Share of the pairs of neurons of two ensembles (with "manual", of the pairs with the same label) that are
         joined, in (0, 0.5]: more would make a neuron sender and receiver.
     w_manual : float
         Weight of the synapses of "manual".
     n_alone : int, optional
-        Samples that the ensembles learn alone first. Of "manual" 5000 if None, as in the source; of "learned" three
-        quarters of all: what excites a neuron before it has learnt spoils what it learns.
+        Samples that the ensembles learn alone first; three quarters of all if None: what excites a neuron before it has
+        learnt spoils what it learns. In the source 0 of "learned" and 5000 of "manual".
     checkpoint_alone : path, optional
         File for what the ensembles have learnt after ``n_alone`` samples. Classifiers that differ only in how they are
         joined share it: the first that trains writes it, the others start from it. Of "none" only if ``n_alone`` is

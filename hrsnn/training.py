@@ -90,7 +90,7 @@ def joined_at(coupling: str, n_alone: int | None, total: int) -> int:
     if n_alone is None and coupling == "none":
         return -1
     if n_alone is None:
-        n_alone = 3 * total // 4 if coupling == "learned" else 5000
+        n_alone = 3 * total // 4
     elif coupling == "learned" and n_alone >= total:
         raise ValueError(f"n_alone={n_alone} of {total} samples leaves none for what is to be learnt together.")
     return min(n_alone, total)

@@ -17,6 +17,7 @@ NOISES = {"white noise": {"snr": 9.5}, "low contrast and noise": {"snr": 12.0, "
 SCORES = ("accuracy", "accuracy_weighted", "spikes")
 PAIR_SCORES = (*SCORES, "accuracy_summed", "by_image", "by_audio")
 ABLATIONS = {"both": (True, True), "homeostasis only": (False, True), "neither": (False, False)}
+COUPLINGS = {"uncoupled": "none", "coupled": "learned", "manual": "manual"}
 LESIONS = ("inhibition", "thresholds")
 
 
@@ -26,7 +27,7 @@ def multimodal(
     images="mnist",
     sounds="fsdd",
     sizes=(100, 400, 1600, 6400),
-    networks=("image", "audio", "uncoupled", "coupled"),
+    networks=("image", "audio", *COUPLINGS),
     n_train=40_000,
     n_test=10_000,
     n_clips: int | None = None,
@@ -40,12 +41,16 @@ def multimodal(
     Rathi (2021), figure 3.7: with 100 neurons in all 85 % coupled and 82.3 % uncoupled; with 6,400 neurons 98.0 %
     coupled, 94.6 % uncoupled, 93.2 % on images and 96.0 % on speech. The source hears TI46 (16 speakers, split by
     session); FSDD has 6 speakers, all of whom are in training and test. sizes counts the neurons of all ensembles.
-    networks may leave some out. In the vote of accuracy and accuracy_weighted both ensembles have the same say; in
-    accuracy_summed, the source's, all spikes count alike. "coupled, cut at the test" is the coupled network with its
-    synapses between the ensembles silenced: what they do at the test, without the chance of another training.
-    by_image and by_audio are the accuracies of one ensemble's vote while the other perceives its own modality. sounds
-    is fsdd, ti46, speech_commands or synthetic; images as in mnist_stdp.
+    networks may leave some out: "coupled" has synapses that learn, "manual" fixed ones between neurons of the same
+    label. In the vote of accuracy and accuracy_weighted both ensembles have the same say; in accuracy_summed, the
+    source's, all spikes count alike. "Cut at the test" are the networks with their synapses between the ensembles
+    silenced: what these do at the test, without the chance of another training. by_image and by_audio are the accuracies
+    of one ensemble's vote while the other perceives its own modality. sounds is fsdd, ti46, speech_commands or
+    synthetic; images as in mnist_stdp.
     """
+    known = ("image", "audio", *COUPLINGS)
+    if unknown := [network for network in networks if network not in known]:
+        raise ValueError(f"networks must be among {', '.join(known)}, got {unknown[0]!r}.")
     shared = dict(n_label_samples=n_label_samples, backend=backend)
     rows: list[dict[str, Any]] = []
     for seed in seeds:
@@ -56,12 +61,12 @@ def multimodal(
                 if network in ("image", "audio"):
                     result = _multimodal.train_one(run, name, pairs, network, size, **settings)
                 else:
-                    how = dict(coupling="learned" if network == "coupled" else "none", fraction=fraction)
+                    how: dict[str, Any] = dict(coupling=COUPLINGS[network], fraction=fraction)
                     how |= dict(n_alone=_n_alone(n_train), start=f"alone_{size}_seed{seed}")
-                    cut = network == "coupled"
+                    cut = network != "uncoupled"
                     result = _multimodal.train_pair(run, name, pairs, size, **how, cut=cut, **settings)
                     if cut:
-                        what = {"network": "coupled, cut at the test", "n_neurons": size, "seed": seed}
+                        what = {"network": f"{network}, cut at the test", "n_neurons": size, "seed": seed}
                         rows.append({**what, **{key: result[f"{key}_cut"] for key in PAIR_SCORES}})
                 rows.append({"network": network, "n_neurons": size, "seed": seed, **_scores(result)})
             run.table("networks", rows)
@@ -167,7 +172,7 @@ def crossmodal_fraction(
     n_neurons=100,
     fractions=(0.02, 0.06, 0.1, 0.18, 0.26, 0.34, 0.5),
     couplings=("learned", "manual"),
-    n_alone=5000,
+    n_alone: int | None = None,
     n_train=40_000,
     n_test=10_000,
     n_clips: int | None = None,
@@ -179,11 +184,12 @@ def crossmodal_fraction(
 
     Rathi (2021), figure 3.11: best at 18 % for learnt (85 %) and at 26 % for manual synapses (87.6 %), 82.3 % without.
     The source does not say of what these are shares: here of all pairs of neurons (learned) and of the pairs with the
-    same label (manual), half of them in either direction. The second figure counts the synapses that join neurons of
-    the same label (figure 3.12) and gives their mean weights.
+    same label (manual), half of them in either direction. n_alone is how many pairs the ensembles learn before labels
+    join them: three quarters if not given, as of learnt synapses; 5000 in the source. The second figure counts the
+    synapses that join neurons of the same label (figure 3.12) and gives their mean weights.
     """
     shared = dict(n_label_samples=n_label_samples, backend=backend)
-    lengths = {"learned": _n_alone(n_train), "manual": n_alone}
+    lengths = {"learned": _n_alone(n_train), "manual": _n_alone(n_train) if n_alone is None else n_alone}
     rows: list[dict[str, Any]] = []
     for seed in seeds:
         pairs = _pairs(run, images, sounds, n_train, n_test, n_clips, seed)
@@ -263,7 +269,7 @@ def _pairs(
 
 
 def _n_alone(n_train: int) -> int:
-    """Return how many pairs the ensembles learn alone before synapses that learn join them."""
+    """Return how many pairs the ensembles learn alone before they are joined."""
     return 3 * n_train // 4
 
 
