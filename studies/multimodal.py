@@ -44,9 +44,9 @@ def multimodal(
     networks may leave some out: "coupled" has synapses that learn, "manual" fixed ones between neurons of the same
     label. In the vote of accuracy and accuracy_weighted both ensembles have the same say; in accuracy_summed, the
     source's, all spikes count alike. "Cut at the test" are the networks with their synapses between the ensembles
-    silenced: what these do at the test, without the chance of another training. by_image and by_audio are the accuracies
-    of one ensemble's vote while the other perceives its own modality. sounds is fsdd, ti46, speech_commands or
-    synthetic; images as in mnist_stdp.
+    silenced: what these do at the test, without the chance of another training. by_image and by_audio count the vote of
+    one ensemble alone while the other perceives its own modality. sounds is fsdd, ti46, speech_commands or synthetic;
+    images as in mnist_stdp.
     """
     known = ("image", "audio", *COUPLINGS)
     if unknown := [network for network in networks if network not in known]:
