@@ -72,8 +72,7 @@ def multimodal(
             run.table("networks", rows)
     run.save(**_means(rows, "n_neurons"))
     figure, axes = plots.figure()
-    names = dict.fromkeys(row["network"] for row in rows)
-    scores = {name: _grid(rows, name, "n_neurons", sizes, seeds) for name in names}
+    scores = {name: _grid(rows, name, "n_neurons", sizes, seeds) for name in networks}
     plots.accuracy(axes, sizes, scores, "excitatory neurons in all", log=True)
     run.figure("accuracy_against_size", figure)
 
@@ -281,7 +280,7 @@ def _means(rows: list[dict[str, Any]], key: str) -> dict[str, float]:
     """Return the mean accuracy over seeds of each network and setting."""
     groups: dict[str, list[float]] = {}
     for row in rows:
-        name = f"accuracy_{row['network']}_{row[key]}".replace(" ", "_")
+        name = f"accuracy_{row['network']}_{row[key]}".replace(",", "").replace(" ", "_")
         groups.setdefault(name, []).append(row["accuracy"])
     return {name: float(np.mean(values)) for name, values in groups.items()}
 
