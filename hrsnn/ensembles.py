@@ -367,8 +367,10 @@ def training_keys(classifier: Any, X: Mapping[str, np.ndarray], y: np.ndarray | 
     alone = classifier.ensembles_.fingerprint([shared, n_alone, backends.resolve(classifier.backend)], X)
     synapse = classifier.ensembles_.synapse
     joining = [settings[name] for name in sorted(JOINING - {"synapse"})] + [synapse.code(), synapse.values()]
-    tags = y if classifier.coupling == "manual" and y is not None else np.empty(0)
-    return alone, checkpoint.fingerprint([alone, joining], tags)
+    if classifier.coupling != "manual" or y is None:
+        return alone, checkpoint.fingerprint([alone, joining], np.empty(0))
+    joining += [classifier.n_label_samples, classifier.min_votes]  # the labels decide what is joined
+    return alone, checkpoint.fingerprint([alone, joining], y)
 
 
 def _check_ensembles(ensembles: Any) -> None:

@@ -168,11 +168,8 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         self._start()
         n_alone = joined_at(self.coupling, self.n_alone, self.n_epochs * len(next(iter(X.values()))))
         keys = training_keys(self, X, y, n_alone)
-        done, stopped = (
-            0,
-            checkpoint.resume(self.checkpoint, keys[1]) or checkpoint.resume(self.checkpoint_alone, keys[0]),
-        )
-        if stopped is not None:
+        done = 0
+        if stopped := checkpoint.resume(self.checkpoint, keys[1]) or checkpoint.resume(self.checkpoint_alone, keys[0]):
             self.state_, done = self.ensembles_.rewire(stopped[0]), stopped[1]["done"]
         if done == n_alone and not self.ensembles_.connections:
             self._couple(X, y, n_alone)

@@ -248,6 +248,10 @@ def test_manual_synapses_start_from_what_was_learnt_alone(manual, data, tmp_path
         classifier = multimodal(**MANUAL, checkpoint_alone=tmp_path / "alone.h5").fit(X, y)
         for name, value in manual.state_.items():
             assert_array_equal(classifier.state_[name], value, err_msg=name)
+    path = tmp_path / "whole.h5"
+    multimodal(**MANUAL, checkpoint=path, checkpoint_alone=tmp_path / "alone.h5").fit(X, y)
+    with pytest.raises(ValueError, match="belongs to a training with other settings"):  # other labels join others
+        multimodal(**MANUAL, checkpoint=path, n_label_samples=50).fit(X, y)
 
 
 def test_load_refuses_another_number_of_neurons(manual, tmp_path):
