@@ -241,7 +241,8 @@ def train_pair(
         As everywhere.
     n_neurons : int
         Of both ensembles together.
-    coupling : {"learned", "manual", "none"}
+    coupling : {"learned", "manual", "silent", "none"}
+        "silent": learnt synapses with a gain of zero.
     missing : bool
         Whether to test each modality alone as well.
     cut : bool
@@ -262,6 +263,8 @@ def train_pair(
         weights, NaN where there is none.
     """
     synapse = cross_modal(n_neurons // 2)
+    if coupling == "silent":
+        coupling, synapse = "learned", synapse.replace(gain=0.0)
     run.declare(cross_modal=synapse)
 
     def result() -> dict[str, Any]:

@@ -17,7 +17,7 @@ NOISES = {"white noise": {"snr": 9.5}, "low contrast and noise": {"snr": 12.0, "
 SCORES = ("accuracy", "accuracy_weighted", "spikes")
 PAIR_SCORES = (*SCORES, "accuracy_summed", "by_image", "by_audio")
 ABLATIONS = {"both": (True, True), "homeostasis only": (False, True), "neither": (False, False)}
-COUPLINGS = {"uncoupled": "none", "coupled": "learned", "manual": "manual"}
+COUPLINGS = {"uncoupled": "none", "silent": "silent", "coupled": "learned", "manual": "manual"}
 LESIONS = ("inhibition", "thresholds")
 
 
@@ -42,7 +42,8 @@ def multimodal(
     coupled, 94.6 % uncoupled, 93.2 % on images and 96.0 % on speech. The source hears TI46 (16 speakers, split by
     session); FSDD has 6 speakers, all of whom are in training and test. sizes counts the neurons of all ensembles.
     networks may leave some out: "coupled" has synapses that learn, "manual" fixed ones between neurons of the same
-    label. In the vote of accuracy and accuracy_weighted both ensembles have the same say; in accuracy_summed, the
+    label. "silent" is the control: it is joined as "coupled", but its synapses do nothing. While one ensemble is shown
+    a sample again the other waits, and its threshold falls, which uncoupled ensembles are spared. In the vote of accuracy and accuracy_weighted both ensembles have the same say; in accuracy_summed, the
     source's, all spikes count alike. "Cut at the test" are the networks with their synapses between the ensembles
     silenced: what these do at the test, without the chance of another training. by_image and by_audio count the vote of
     one ensemble alone while the other perceives its own modality. sounds is fsdd, ti46, speech_commands or synthetic;
@@ -63,7 +64,7 @@ def multimodal(
                 else:
                     how: dict[str, Any] = dict(coupling=COUPLINGS[network], fraction=fraction)
                     how |= dict(n_alone=_n_alone(n_train), start=f"alone_{size}_seed{seed}")
-                    cut = network != "uncoupled"
+                    cut = network in ("coupled", "manual")
                     result = _multimodal.train_pair(run, name, pairs, size, **how, cut=cut, **settings)
                     if cut:
                         what = {"network": f"{network}, cut at the test", "n_neurons": size, "seed": seed}

@@ -83,11 +83,12 @@ def test_pairs_of_a_seed_do_not_depend_on_the_seeds_before(made_up, tmp_path):
 
 @cpp
 def test_multimodal_cuts_the_synapses_of_coupled_networks_at_the_test(made_up, tmp_path):
-    run = study(tmp_path, "multimodal", "sizes=20", "networks=coupled,manual,audio")
+    run = study(tmp_path, "multimodal", "sizes=20", "networks=silent,coupled,manual,audio")
     found = {row["network"]: row for row in rows(run)}
-    assert list(found) == ["coupled, cut at the test", "coupled", "manual, cut at the test", "manual", "audio"]
+    joined = ["coupled, cut at the test", "coupled", "manual, cut at the test", "manual"]
+    assert list(found) == ["silent", *joined, "audio"]
     spikes = [float(row["spikes"]) for row in found.values()]
-    assert len(set(spikes)) == 5  # the synapses do something
+    assert len(set(spikes)) == 6  # the synapses do something
     assert found["audio"]["by_audio"] == ""  # one ensemble has one vote
     assert float(found["coupled"]["by_audio"]) > 0.3  # the tones are easy
 
@@ -148,6 +149,9 @@ def test_wrong_names_are_refused(made_up, tmp_path, capsys):
     assert main(["run", "multimodal", "--quick", "sounds=birds", "--folder", str(tmp_path)]) != 0
     assert "sounds must be one of fsdd" in capsys.readouterr().err
     assert main(["run", "multimodal", "--quick", "networks=coupeld", "--folder", str(tmp_path)]) != 0
-    assert "networks must be among image, audio, uncoupled, coupled, manual, got 'coupeld'" in capsys.readouterr().err
+    assert (
+        "networks must be among image, audio, uncoupled, silent, coupled, manual, got 'coupeld'"
+        in capsys.readouterr().err
+    )
     assert main(["run", "multimodal_noise", "--quick", "noises=rain", "--folder", str(tmp_path)]) != 0
     assert "noises must be among" in capsys.readouterr().err
