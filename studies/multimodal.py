@@ -42,12 +42,12 @@ def multimodal(
     coupled, 94.6 % uncoupled, 93.2 % on images and 96.0 % on speech. The source hears TI46 (16 speakers, split by
     session); FSDD has 6 speakers, all of whom are in training and test. sizes counts the neurons of all ensembles.
     networks may leave some out: "coupled" has synapses that learn, "manual" fixed ones between neurons of the same
-    label. "silent" is the control: it is joined as "coupled", but its synapses do nothing. While one ensemble is shown
-    a sample again the other waits, and its threshold falls, which uncoupled ensembles are spared. In the vote of accuracy and accuracy_weighted both ensembles have the same say; in accuracy_summed, the
-    source's, all spikes count alike. "Cut at the test" are the networks with their synapses between the ensembles
-    silenced: what these do at the test, without the chance of another training. by_image and by_audio count the vote of
-    one ensemble alone while the other perceives its own modality. sounds is fsdd, ti46, speech_commands or synthetic;
-    images as in mnist_stdp.
+    label. "silent" is the control: joined as "coupled", but its synapses do nothing. While one ensemble is shown a
+    sample again the other waits, and its thresholds fall, which uncoupled ensembles are spared. In the vote of accuracy
+    and accuracy_weighted both ensembles have the same say; in accuracy_summed, the source's, all spikes count alike.
+    "Cut at the test" are the networks with their synapses between the ensembles silenced: what these do at the test,
+    without the chance of another training. by_image and by_audio count the vote of one ensemble alone while the other
+    perceives its own modality. sounds is fsdd, ti46, speech_commands or synthetic; images as in mnist_stdp.
     """
     known = ("image", "audio", *COUPLINGS)
     if unknown := [network for network in networks if network not in known]:
