@@ -18,6 +18,7 @@ SCORES = ("accuracy", "accuracy_weighted", "spikes")
 PAIR_SCORES = (*SCORES, "accuracy_summed", "by_image", "by_audio")
 ABLATIONS = {"both": (True, True), "homeostasis only": (False, True), "neither": (False, False)}
 COUPLINGS = {"uncoupled": "none", "silent": "silent", "coupled": "learned", "manual": "manual"}
+NO_SYNAPSES = {"n_correct": 0, "n_wrong": 0, "w_correct": np.nan, "w_wrong": np.nan}
 LESIONS = ("inhibition", "thresholds")
 
 
@@ -185,8 +186,9 @@ def crossmodal_fraction(
     Rathi (2021), figure 3.11: best at 18 % for learnt (85 %) and at 26 % for manual synapses (87.6 %), 82.3 % without.
     The source does not say of what these are shares: here of all pairs of neurons (learned) and of the pairs with the
     same label (manual), half of them in either direction. n_alone is how many pairs the ensembles learn before labels
-    join them: three quarters if not given, as of learnt synapses; 5000 in the source. The second figure counts the
-    synapses that join neurons of the same label (figure 3.12) and gives their mean weights.
+    join them: three quarters if not given, as of learnt synapses; 5000 in the source. At 0 stand ensembles that are
+    joined by synapses that do nothing ("silent" in multimodal). The second figure counts the synapses that join neurons
+    of the same label (figure 3.12) and gives their mean weights.
     """
     shared = dict(n_label_samples=n_label_samples, backend=backend)
     lengths = {"learned": _n_alone(n_train), "manual": _n_alone(n_train) if n_alone is None else n_alone}
@@ -195,8 +197,8 @@ def crossmodal_fraction(
         pairs = _pairs(run, images, sounds, n_train, n_test, n_clips, seed)
         starts = {name: dict(n_alone=n, start=f"alone_{n}_seed{seed}") for name, n in lengths.items()}
         settings = dict(shared, **starts["learned"], seed=seed)
-        alone = _multimodal.train_pair(run, f"none_seed{seed}", pairs, n_neurons, "none", **settings)
-        rows += [{"network": name, "fraction": 0.0, "seed": seed, **alone} for name in couplings]
+        silent = _multimodal.train_pair(run, f"silent_seed{seed}", pairs, n_neurons, "silent", **settings) | NO_SYNAPSES
+        rows += [{"network": name, "fraction": 0.0, "seed": seed, **silent} for name in couplings]
         for coupling, fraction in run.progress([(c, f) for c in couplings for f in fractions], label=f"seed {seed}"):
             settings = dict(shared, **starts[coupling], fraction=fraction, seed=seed)
             name = f"{coupling}_{fraction}_seed{seed}"

@@ -141,6 +141,7 @@ def test_crossmodal_fraction_counts_the_synapses(made_up, tmp_path):
     assert int(learned["n_correct"]) + int(learned["n_wrong"]) == 200  # half of 400 pairs
     assert found["manual", "0.5"]["n_correct"] != "0"
     assert found["learned", "0.0"]["accuracy"] == found["manual", "0.0"]["accuracy"]
+    assert (found["learned", "0.0"]["n_correct"], found["learned", "0.0"]["n_wrong"]) == ("0", "0")
     assert {path.stem for path in run.folder.glob("figures/*.png")} == {"accuracy_against_fraction", "connections"}
 
 
