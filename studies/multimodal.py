@@ -111,11 +111,9 @@ def multimodal_noise(
                 "image": _multimodal.train_one(run, f"image_{k}_seed{seed}", pairs, "image", n_neurons, **settings)
             }
             for network, coupling in (("uncoupled", "none"), ("coupled", "learned")):
-                name, start = (
-                    f"{network}_{k}_seed{seed}",
-                    dict(n_alone=_n_alone(n_train), start=f"alone_{k}_seed{seed}"),
-                )
-                found[network] = _multimodal.train_pair(run, name, pairs, n_neurons, coupling, **start, **settings)
+                name, how = f"{network}_{k}_seed{seed}", dict(settings, start=f"alone_{k}_seed{seed}")
+                how["n_alone"] = _n_alone(n_train)
+                found[network] = _multimodal.train_pair(run, name, pairs, n_neurons, coupling, **how)
             rows += [{"network": name, "noise": noise, "seed": seed, **_scores(own)} for name, own in found.items()]
             run.table("networks", rows)
     run.save(**_means(rows, "noise"))
