@@ -1,13 +1,12 @@
-"""What the studies of reservoirs share: the four variants, paired tests over seeds, and lines with their spread."""
+"""What the studies of reservoirs share: the four variants, their means, and lines with their spread."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from brian2 import ms
-from scipy import stats
 
 from hrsnn import Gamma, Reservoir, plots, topology
 from hrsnn.distributions import Law
@@ -24,9 +23,7 @@ __all__ = [
     "VARIANTS",
     "drawn",
     "echo_states",
-    "headline",
     "means",
-    "paired_tests",
     "reservoir",
 ]
 
@@ -115,52 +112,6 @@ def means(rows: Sequence[Row], by: Sequence[str], values: Sequence[str]) -> list
     return table
 
 
-def paired_tests(
-    rows: Sequence[Row], values: Iterable[str], by: str | None = None, pairs: Mapping[str, tuple[str, str]] = PAIRS
-) -> list[dict[str, Any]]:
-    """Compare variants over pairs of rows of one seed and group (Wilcoxon, two-sided).
-
-    Parameters
-    ----------
-    rows : sequence of mapping
-        With ``variant``, ``seed``, ``by`` and the values.
-    values : iterable of str
-    by : str, optional
-        A test for each of its values, and one over all of them.
-    pairs : mapping of str to (str, str)
-
-    Returns
-    -------
-    list of dict
-        comparison, group, value, difference (mean of first minus second), n_pairs, n_higher, p.
-    """
-    table = []
-    groups = [None] if by is None else [*dict.fromkeys(row[by] for row in rows), None]
-    for value in values:
-        for group in groups:
-            chosen = [row for row in rows if group is None or row.get(str(by)) == group]
-            for name, (first, second) in pairs.items():
-                a, b = (
-                    {(row["seed"], row.get(str(by))): row[value] for row in chosen if row["variant"] == variant}
-                    for variant in (first, second)
-                )
-                difference = np.array([a[key] - b[key] for key in a if np.isfinite(a[key] - b.get(key, np.nan))])
-                if not len(difference):
-                    continue
-                table.append(
-                    {
-                        "comparison": f"{name}: {first} - {second}",
-                        "group": "all" if group is None else group,
-                        "value": value,
-                        "difference": float(difference.mean()),
-                        "n_pairs": len(difference),
-                        "n_higher": int((difference > 0).sum()),
-                        "p": float(stats.wilcoxon(difference).pvalue) if difference.any() else 1.0,
-                    }
-                )
-    return table
-
-
 def drawn(
     rows: Sequence[Row], x: str, panels: Mapping[str, str], x_label: str, log: str = "", line: str = "variant"
 ) -> Any:
@@ -197,13 +148,3 @@ def drawn(
             order = np.argsort(at)
             axes.fill_between(np.array(at)[order], low[order], high[order], color=colour, alpha=0.12, linewidth=0)
     return figure
-
-
-def headline(tests: Sequence[Row]) -> dict[str, float]:
-    """Return differences and p values of the tests over all groups as metrics."""
-    found: dict[str, float] = {}
-    for row in tests:
-        if row["group"] == "all":
-            key = f"{row['value']}_{row['comparison'].split(': ')[1].replace(' - ', '_minus_')}"
-            found |= {key: row["difference"], f"{key}_p": row["p"]}
-    return found

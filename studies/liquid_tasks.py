@@ -10,7 +10,7 @@ from brian2 import Hz, Quantity
 
 from hrsnn import plots
 from hrsnn.run import Run
-from hrsnn.studies import _classify, _liquid
+from hrsnn.studies import _classify, _liquid, _paired
 from hrsnn.study import study
 
 SMALL: dict[str, Any] = dict(n_train=60, n_test=30, n_learn=5, seeds=[0])
@@ -194,11 +194,11 @@ def sparse_connections(
         run.table("networks", rows)
     table = _liquid.means(rows, ("lambda", "w_scale", "variant"), (*VALUES, "n_synapses"))
     run.table("points", table)
-    tests = _liquid.paired_tests(
-        [{**r, "point": (r["lambda"], r["w_scale"])} for r in rows], ("accuracy", "spikes"), "point"
+    tests = _paired.compare(
+        [{**r, "point": (r["lambda"], r["w_scale"])} for r in rows], ("accuracy", "spikes"), _liquid.PAIRS, "point"
     )
     run.table("tests", [{**row, "group": str(row["group"])} for row in tests])
-    run.save(data=task.name, **_liquid.headline(tests))
+    run.save(data=task.name, **_paired.headline(tests))
     for variant in ENDS:
         best = max((row for row in table if row["variant"] == variant), key=lambda row: row["accuracy"])
         run.save(
@@ -275,8 +275,8 @@ def _blank() -> dict[str, Any]:
 def _finish(run: Run, task: _classify.Task, rows: list[dict[str, Any]], by: str | None = None) -> None:
     """Write means and tests, and save the differences."""
     run.table("means", _liquid.means(rows, ("variant", *([by] if by else [])), VALUES))
-    tests = _liquid.paired_tests(rows, ("accuracy", "spikes", "efficiency"), by)
+    tests = _paired.compare(rows, ("accuracy", "spikes", "efficiency"), _liquid.PAIRS, by)
     run.table("tests", tests)
-    run.save(data=task.name, n_train=len(task.y_train), n_test=len(task.y_test), **_liquid.headline(tests))
+    run.save(data=task.name, n_train=len(task.y_train), n_test=len(task.y_test), **_paired.headline(tests))
     for row in _liquid.means(rows, ("variant",), ("accuracy",)) if by is None else []:
         run.save(**{f"accuracy_{row['variant'].replace(' ', '_')}": row["accuracy"]})

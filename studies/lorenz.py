@@ -9,14 +9,13 @@ from typing import Any
 import networkx as nx
 import numpy as np
 from brian2 import Hz, Quantity, ms
-from scipy import stats
 from sklearn.dummy import DummyRegressor
 
 from hrsnn import CurrentCode, Forecaster, Gamma, Normal, PopulationCode, Reservoir, datasets, plots, topology
 from hrsnn.cli import main
 from hrsnn.models import LIF, STDP, BalancedSTDP
 from hrsnn.reservoir import homogeneous
-from hrsnn.studies import _forecast
+from hrsnn.studies import _forecast, _paired
 from hrsnn.study import study
 
 EXPONENT = 0.906  # largest Lyapunov exponent of Lorenz-63
@@ -245,16 +244,12 @@ def _headline(rows: list[dict[str, Any]]) -> dict[str, float]:
         a, b = ([row[key] for row in by[name]] for name in (better, worse))
         if a and b:
             name = f"{key}_{better}_minus_{worse}".replace(" ", "_")
-            found |= {name: float(np.mean(np.subtract(a, b))), f"{name}_p": _paired(a, b)}
+            found |= {name: float(np.mean(np.subtract(a, b))), f"{name}_p": _paired.wilcoxon(a, b)}
     for better, worse in (("HeNHeS", "HoNHoS"), UNCONNECTED[::-1]):
         if by[better] and by[worse]:
             a, b = (np.concatenate([row["all_vpt"] for row in by[name]]) for name in (better, worse))
-            found[f"vpt_{better}_minus_{worse}_p_starts".replace(" ", "_")] = _paired(a, b)
+            found[f"vpt_{better}_minus_{worse}_p_starts".replace(" ", "_")] = _paired.wilcoxon(a, b)
     return found
-
-
-def _paired(a: Any, b: Any) -> float:
-    return float(stats.wilcoxon(a, b).pvalue) if np.any(np.subtract(a, b)) else 1.0
 
 
 def _figure(truth: np.ndarray, forecasts: dict[str, np.ndarray], dt: float) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 from brian2 import Hz, Quantity, ms
 
 from hrsnn import PopulationCode, metrics
-from hrsnn.studies import _liquid
+from hrsnn.studies import _liquid, _paired
 from hrsnn.study import study
 
 SETTINGS: dict[str, Any] = dict(input_fraction=1.0, filters=(30 * ms,), block=1000)
@@ -73,9 +73,9 @@ def memory_capacity(
     values = ("capacity", "spikes", "efficiency", "active", "w_inputs", "w_excitation", "w_inhibition")
     run.table("means", _liquid.means(rows, ("variant", "n_neurons"), values))
     pairs = {**_liquid.PAIRS, "STDP": ("HoNHoS", "HoN"), "neurons without STDP": ("HeN", "HoN")}
-    tests = _liquid.paired_tests(rows, ("capacity", "spikes", "efficiency"), "n_neurons", pairs)
+    tests = _paired.compare(rows, ("capacity", "spikes", "efficiency"), pairs, "n_neurons")
     run.table("tests", tests)
-    run.save(**_liquid.headline(tests))
+    run.save(**_paired.headline(tests))
     spiking = [row for row in rows if row["variant"] != "echo state"]
     panels = {
         "capacity": "memory capacity C",
@@ -147,9 +147,9 @@ def separation(
         run.table("reservoirs", rows)
     values = ("separation", "generalisation", "computation", "spikes")
     run.table("means", _liquid.means(rows, ("variant", "w_scale"), values))
-    tests = _liquid.paired_tests(rows, values, "w_scale")
+    tests = _paired.compare(rows, values, _liquid.PAIRS, "w_scale")
     run.table("tests", tests)
-    run.save(**_liquid.headline(tests))
+    run.save(**_paired.headline(tests))
     panels = {
         "separation": "rank, different stimuli",
         "generalisation": "rank, like stimuli",

@@ -9,7 +9,7 @@ import numpy as np
 from hrsnn import plots
 from hrsnn.presenter import UnhealthyNetwork
 from hrsnn.run import Run
-from hrsnn.studies import _multimodal, _stdp
+from hrsnn.studies import _multimodal, _paired, _stdp
 from hrsnn.study import study
 
 QUICK = dict(n_train=600, n_test=200, n_clips=300, n_label_samples=300, seeds=[0])
@@ -20,6 +20,19 @@ ABLATIONS = {"both": (True, True), "homeostasis only": (False, True), "neither":
 COUPLINGS = {"uncoupled": "none", "silent": "silent", "coupled": "learned", "manual": "manual"}
 NO_SYNAPSES = {"n_correct": 0, "n_wrong": 0, "w_correct": np.nan, "w_wrong": np.nan}
 LESIONS = ("inhibition", "thresholds")
+#: What is compared over the seeds, and what it tells.
+PAIRS = {
+    "two modalities": ("uncoupled", "image"),
+    "two modalities, of sounds": ("uncoupled", "audio"),
+    "joined": ("coupled", "uncoupled"),
+    "synapses": ("coupled", "silent"),
+    "waiting": ("silent", "uncoupled"),
+    "synapses at the test": ("coupled", "coupled, cut at the test"),
+    "joined by labels": ("manual", "uncoupled"),
+    "synapses by labels": ("manual", "silent"),
+    "synapses by labels at the test": ("manual", "manual, cut at the test"),
+}
+MISSING = {"images": ("image alone", "image"), "sounds": ("audio alone", "audio")}
 
 
 @study(quick=dict(QUICK, sizes=[40]))
@@ -48,7 +61,8 @@ def multimodal(
     and accuracy_weighted both ensembles have the same say; in accuracy_summed, the source's, all spikes count alike.
     "Cut at the test" are the networks with their synapses between the ensembles silenced: what these do at the test,
     without the chance of another training. by_image and by_audio count the vote of one ensemble alone while the other
-    perceives its own modality. sounds is fsdd, ti46, speech_commands or synthetic; images as in mnist_stdp.
+    perceives its own modality. The table "tests" compares networks over the seeds (paired t-test). sounds is fsdd,
+    ti46, speech_commands or synthetic; images as in mnist_stdp.
     """
     known = ("image", "audio", *COUPLINGS)
     if unknown := [network for network in networks if network not in known]:
@@ -56,7 +70,7 @@ def multimodal(
     shared = dict(n_label_samples=n_label_samples, backend=backend)
     rows: list[dict[str, Any]] = []
     for seed in seeds:
-        pairs = _pairs(run, images, sounds, n_train, n_test, n_clips, seed)
+        pairs = _multimodal.digit_pairs(run, images, sounds, n_train, n_test, n_clips, seed)
         for size in run.progress(sizes, label=f"seed {seed}"):
             for network in networks:
                 name, settings = f"{network}_{size}_seed{seed}", dict(shared, seed=seed)
@@ -73,6 +87,7 @@ def multimodal(
                 rows.append({"network": network, "n_neurons": size, "seed": seed, **_scores(result)})
             run.table("networks", rows)
     run.save(**_means(rows, "n_neurons"))
+    _compare(run, rows, PAIRS, "n_neurons")
     figure, axes = plots.figure()
     scores = {name: _grid(rows, name, "n_neurons", sizes, seeds) for name in networks}
     plots.accuracy(axes, sizes, scores, "excitatory neurons in all", log=True)
@@ -97,6 +112,7 @@ def multimodal_noise(
 
     Rathi (2021), figure 3.9: for white noise 86.2 % on images alone, 90.2 % uncoupled, 93.2 % coupled; for reduced
     contrast and noise 51.8, 73.4 and 82.8 %. The images are noisy in training and test, the sounds are clean.
+    "Silent" is the control of `multimodal`, and its tests are those of that study.
     """
     unknown = [name for name in noises if name not in NOISES]
     if unknown:
@@ -104,19 +120,20 @@ def multimodal_noise(
     shared = dict(n_label_samples=n_label_samples, backend=backend)
     rows: list[dict[str, Any]] = []
     for seed in seeds:
-        clean = _pairs(run, images, sounds, n_train, n_test, n_clips, seed)
+        clean = _multimodal.digit_pairs(run, images, sounds, n_train, n_test, n_clips, seed)
         for k, noise in run.progress(list(enumerate(noises)), label=f"seed {seed}"):
             pairs, settings = clean.with_images(NOISES[noise], seed), dict(shared, seed=seed)
             found = {
                 "image": _multimodal.train_one(run, f"image_{k}_seed{seed}", pairs, "image", n_neurons, **settings)
             }
-            for network, coupling in (("uncoupled", "none"), ("coupled", "learned")):
+            for network in ("uncoupled", "silent", "coupled"):
                 name, how = f"{network}_{k}_seed{seed}", dict(settings, start=f"alone_{k}_seed{seed}")
                 how["n_alone"] = _n_alone(n_train)
-                found[network] = _multimodal.train_pair(run, name, pairs, n_neurons, coupling, **how)
+                found[network] = _multimodal.train_pair(run, name, pairs, n_neurons, COUPLINGS[network], **how)
             rows += [{"network": name, "noise": noise, "seed": seed, **_scores(own)} for name, own in found.items()]
             run.table("networks", rows)
     run.save(**_means(rows, "noise"))
+    _compare(run, rows, PAIRS, "noise")
     figure, axes = plots.figure()
     _multimodal.bars(axes, list(noises), {name: _grid(rows, name, "noise", noises, seeds) for name in found})
     run.figure("accuracy_by_noise", figure)
@@ -144,7 +161,7 @@ def missing_modality(
     shared = dict(n_label_samples=n_label_samples, backend=backend)
     rows: list[dict[str, Any]] = []
     for seed in seeds:
-        pairs = _pairs(run, images, sounds, n_train, n_test, n_clips, seed)
+        pairs = _multimodal.digit_pairs(run, images, sounds, n_train, n_test, n_clips, seed)
         for size in run.progress(sizes, label=f"seed {seed}"):
             settings, what = dict(shared, seed=seed), {"n_neurons": size, "seed": seed}
             coupled = _multimodal.train_pair(run, f"coupled_{size}_seed{seed}", pairs, size, missing=True, **settings)
@@ -156,6 +173,7 @@ def missing_modality(
                 rows.append({"network": modality, **what, **_scores(own)})
             run.table("networks", rows)
     run.save(**_means(rows, "n_neurons"))
+    _compare(run, rows, MISSING, "n_neurons")
     names = dict.fromkeys(row["network"] for row in rows)
     figure, axes = plots.figure()
     scores = {name: _grid(rows, name, "n_neurons", sizes, seeds) for name in names}
@@ -192,7 +210,7 @@ def crossmodal_fraction(
     lengths = {"learned": _n_alone(n_train), "manual": _n_alone(n_train) if n_alone is None else n_alone}
     rows: list[dict[str, Any]] = []
     for seed in seeds:
-        pairs = _pairs(run, images, sounds, n_train, n_test, n_clips, seed)
+        pairs = _multimodal.digit_pairs(run, images, sounds, n_train, n_test, n_clips, seed)
         starts = {name: dict(n_alone=n, start=f"alone_{n}_seed{seed}") for name, n in lengths.items()}
         settings = dict(shared, **starts["learned"], seed=seed)
         silent = _multimodal.train_pair(run, f"silent_seed{seed}", pairs, n_neurons, "silent", **settings) | NO_SYNAPSES
@@ -262,12 +280,6 @@ def inhibition_homeostasis(
     run.figure("accuracy_by_network", figure)
 
 
-def _pairs(
-    run: Run, images: str, sounds: str, n_train: int, n_test: int, n_clips: int | None, seed: int
-) -> _multimodal.Pairs:
-    return _multimodal.digit_pairs(run, images, sounds, n_train, n_test, n_clips, seed)
-
-
 def _n_alone(n_train: int) -> int:
     """Return how many pairs the ensembles learn alone before they are joined."""
     return 3 * n_train // 4
@@ -284,6 +296,14 @@ def _means(rows: list[dict[str, Any]], key: str) -> dict[str, float]:
         name = f"accuracy_{row['network']}_{row[key]}".replace(",", "").replace(" ", "_")
         groups.setdefault(name, []).append(row["accuracy"])
     return {name: float(np.mean(values)) for name, values in groups.items()}
+
+
+def _compare(run: Run, rows: list[dict[str, Any]], pairs: dict[str, tuple[str, str]], by: str) -> None:
+    """Write the differences of networks over the seeds, with a paired t-test; metrics are those of the accuracy."""
+    values = ("accuracy", "accuracy_weighted", "accuracy_summed", "by_image", "by_audio")
+    if tests := _paired.compare(rows, values, pairs, by, "network", _paired.t_test):
+        run.table("tests", tests)
+        run.save(**_paired.headline([row for row in tests if row["value"] == "accuracy"]))
 
 
 def _grid(rows: list[dict[str, Any]], network: str, key: str, points: Any, seeds: Any, value: str = "accuracy") -> Any:

@@ -7,11 +7,10 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
-from scipy import stats
 
 from hrsnn import plots, pruning
 from hrsnn.cli import main
-from hrsnn.studies import _pruning
+from hrsnn.studies import _paired, _pruning
 from hrsnn.study import study
 
 #: The points of the figure, and the steps that led there.
@@ -134,7 +133,7 @@ def _summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             whole = np.array([of["D", row["seed"]][name] for row in own if ("D", row["seed"]) in of])
             paired = len(whole) == len(values) > 1 and np.any(values != whole)
             entry |= {name: float(values.mean()), f"{name}_std": float(values.std(ddof=len(own) > 1))}
-            entry[f"{name}_p"] = float(stats.wilcoxon(values, whole).pvalue) if paired else np.nan
+            entry[f"{name}_p"] = _paired.wilcoxon(values, whole) if paired else np.nan
         table.append(entry)
     return table
 

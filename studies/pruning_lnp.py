@@ -11,7 +11,7 @@ from scipy import stats
 
 from hrsnn import plots, pruning
 from hrsnn.cli import main
-from hrsnn.studies import _pruning
+from hrsnn.studies import _paired, _pruning
 from hrsnn.study import study
 
 MEASURES = (("vpt", "valid prediction time (steps)"), ("rmse", "error (deviations)"))
@@ -201,7 +201,7 @@ def _tests(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             for key in ("vpt", "rmse"):
                 a, b = (np.array([rows_of[seed][key] for seed in seeds]) for rows_of in (by["LNP"], others))
                 entry[f"{key}_difference"] = float(np.mean(a - b))
-                entry[f"{key}_p"] = float(stats.wilcoxon(a, b).pvalue) if np.any(a != b) else 1.0
+                entry[f"{key}_p"] = _paired.wilcoxon(a, b)
                 entry[f"{key}_variance_ratio"] = float(a.var() / b.var()) if b.var() > 0 else np.nan
                 entry[f"{key}_variance_p"] = _levene(a, b)
             table.append(entry)

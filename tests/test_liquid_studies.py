@@ -54,26 +54,6 @@ def test_variants_share_graph_weights_means_and_the_compiled_program():
         _liquid.reservoir("HeS", 50, 0, 1.0)
 
 
-def test_paired_tests_pair_seeds_and_groups():
-    rng = np.random.default_rng(0)
-    rows = [
-        {"variant": v, "seed": seed, "n": n, "x": rng.normal() + (10 if v == "HeNHoS" else 0)}
-        for n in (1, 2)
-        for seed in range(6)
-        for v in ("HoNHoS", "HeNHoS")
-    ]
-    rng.shuffle(rows)
-    tests = {row["group"]: row for row in _liquid.paired_tests(rows, ["x"], "n")}
-    value = {(row["variant"], row["seed"], row["n"]): row["x"] for row in rows}
-    expected = np.mean([value["HeNHoS", seed, 2] - value["HoNHoS", seed, 2] for seed in range(6)])
-    assert_allclose(tests[2]["difference"], expected)
-    assert_allclose(tests[2]["p"], 2 / 2**6)  # all six higher, exact
-    assert_allclose(tests["all"]["p"], 2 / 2**12)
-    assert (tests["all"]["n_pairs"], tests["all"]["n_higher"]) == (12, 12)
-    (pooled,) = _liquid.paired_tests([row for row in rows if row["n"] == 1], ["x"])
-    assert (pooled["group"], pooled["n_pairs"]) == ("all", 6)
-
-
 def test_accuracy_chooses_its_penalty_and_bears_a_neuron_that_first_fires_in_the_test():
     rng = np.random.default_rng(0)
     y = np.arange(120) % 3

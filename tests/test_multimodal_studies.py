@@ -44,8 +44,8 @@ def study(folder, name, *arguments):
     return run
 
 
-def rows(run):
-    with open(run.folder / "tables" / "networks.csv") as file:
+def rows(run, table="networks"):
+    with open(run.folder / "tables" / f"{table}.csv") as file:
         return list(csv.DictReader(file))
 
 
@@ -91,6 +91,43 @@ def test_multimodal_cuts_the_synapses_of_coupled_networks_at_the_test(made_up, t
     assert len(set(spikes)) == 6  # the synapses do something
     assert found["audio"]["by_audio"] == ""  # one ensemble has one vote
     assert float(found["coupled"]["by_audio"]) > 0.3  # the tones are easy
+    tests = {(row["comparison"], row["value"]): row for row in rows(run, "tests") if row["group"] == "all"}
+    expected = float(found["coupled"]["accuracy"]) - float(found["silent"]["accuracy"])
+    assert_allclose(float(tests["synapses: coupled - silent", "accuracy"]["difference"]), expected, atol=1e-12)
+    assert tests["synapses: coupled - silent", "accuracy"]["p"] == ""  # one seed
+    assert_allclose(run.metrics["accuracy_coupled_minus_silent"], expected, atol=1e-12)
+
+
+def test_noise_is_in_the_images_of_training_and_test(made_up, monkeypatch, tmp_path):
+    """The networks are made up: their accuracy is what their seed and kind say."""
+    worth, shown, starts = {"image": 0.1, "none": 0.2, "silent": 0.3, "learned": 0.5}, {}, {}
+
+    def train(run, name, pairs, *arguments, seed, **settings):
+        kind = next(word for word in arguments if word in worth)
+        shown[name] = pairs
+        starts[name] = settings.get("start"), settings.get("n_alone")
+        return {"accuracy": worth[kind] + (kind == "learned") * 0.1 * seed, "accuracy_weighted": 0.5, "spikes": 7.0}
+
+    monkeypatch.setattr(_multimodal, "train_one", train)
+    monkeypatch.setattr(_multimodal, "train_pair", train)
+    run = study(tmp_path, "multimodal_noise", "noises=white noise, low contrast and noise", "seeds=1, 2, 3")
+    found = rows(run)
+    assert [row["network"] for row in found[:4]] == ["image", "uncoupled", "silent", "coupled"]
+    assert len(found) == len(shown) == 3 * 2 * 4
+    for name, pairs in shown.items():
+        _, k, seed = name.split("_")
+        assert starts[name] == ((None, None) if name.startswith("image") else (f"alone_{k}_{seed}", 112))
+        for X in (pairs.X_train, pairs.X_test):
+            assert X["image"][:, 0].std() > 5  # nothing is drawn in the corner
+            assert_array_equal(X["audio"].shape, (len(X["image"]), 2 * 12 * 32))
+        assert pairs.X_train is shown[f"image_{k}_{seed}"].X_train
+    assert_array_equal(shown["image_0_seed1"].X_test["audio"], shown["image_1_seed1"].X_test["audio"])
+    assert (shown["image_0_seed1"].X_test["image"] != shown["image_1_seed1"].X_test["image"]).mean() > 0.3
+    tests = {(row["comparison"], row["group"]): row for row in rows(run, "tests") if row["value"] == "accuracy"}
+    synapses = tests["synapses: coupled - silent", "white noise"]
+    assert_allclose(
+        [float(synapses["difference"]), float(synapses["p"])], [0.4, 1 - 48**0.5 / 50**0.5]
+    )  # t = 4 sqrt(3)
 
 
 @cpp
