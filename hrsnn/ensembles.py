@@ -366,7 +366,8 @@ def training_keys(classifier: Any, X: Mapping[str, np.ndarray], y: np.ndarray | 
     shared = {name: value for name, value in settings.items() if name not in {"ensembles", *JOINING}}
     alone = classifier.ensembles_.fingerprint([shared, n_alone, backends.resolve(classifier.backend)], X)
     synapse = classifier.ensembles_.synapse
-    joining = [settings[name] for name in sorted(JOINING - {"synapse"})] + [synapse.code(), synapse.values()]
+    joining = [settings[name] for name in sorted(JOINING - {"n_alone", "synapse"})]  # n_alone is in the first key
+    joining += [synapse.code(), synapse.values()]
     if classifier.coupling != "manual" or y is None:
         return alone, checkpoint.fingerprint([alone, joining], np.empty(0))
     joining += [classifier.n_label_samples, classifier.min_votes]  # the labels decide what is joined

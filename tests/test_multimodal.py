@@ -212,7 +212,7 @@ def test_training_resumes_from_its_checkpoint(settings, fitted, manual, data, tm
         multimodal(**settings, checkpoint=path).fit(X, y)
     monkeypatch.setattr(files, "write", write)
     assert files.read(path)[1]["done"] == (500 if settings else 550)  # joined after 200, after 450
-    resumed = multimodal(**settings, checkpoint=path).fit(X, y)
+    resumed = multimodal(**{"n_alone": 450, **settings}, checkpoint=path).fit(X, y)  # 450 is the default
     whole = manual if settings else fitted
     for name, value in whole.state_.items():
         assert_array_equal(resumed.state_[name], value, err_msg=name)
