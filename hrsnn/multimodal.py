@@ -43,8 +43,7 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         by STDP. ``manual``: neurons with the same label are joined by synapses of the fixed weight ``w_manual``.
         ``none``: the ensembles learn alone, each as an STDPClassifier, and share the vote.
     synapse : SynapseModel, optional
-        Synapse between ensembles; if None ``CrossModalSTDP(eta=0.2, offset=0.02, tau=100*ms)`` with a gain that falls
-        with the root of the size of the largest ensemble, from 15 with 50 neurons.
+        Synapse between ensembles; if None ``hrsnn.coupling.cross_modal`` of the size of the largest ensemble.
     fraction : float
         Share of the pairs of neurons of two ensembles (with "manual", of the pairs with the same label) that are
         joined, in (0, 0.5]: more would make a neuron sender and receiver.
