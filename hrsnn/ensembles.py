@@ -364,6 +364,7 @@ def training_keys(classifier: Any, X: Mapping[str, np.ndarray], y: np.ndarray | 
     """
     settings = {name: value for name, value in classifier.get_params(deep=False).items() if name not in FREE}
     shared = {name: value for name, value in settings.items() if name not in {"ensembles", *JOINING}}
+    shared["pruning"] = classifier._while_learning()
     alone = classifier.ensembles_.fingerprint([shared, n_alone, backends.resolve(classifier.backend)], X)
     synapse = classifier.ensembles_.synapse
     joining = [settings[name] for name in sorted(JOINING - {"n_alone", "synapse"})]  # n_alone is in the first key

@@ -203,7 +203,7 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     def _train(
         self, X: dict[str, np.ndarray], y: np.ndarray | None, n_alone: int, done: int, keys: tuple[str, str]
     ) -> None:
-        n, schedule = len(next(iter(X.values()))), self.pruning
+        n, schedule = len(next(iter(X.values()))), self._while_learning()
         total = n * self.n_epochs
         edges = [] if schedule is None else schedule.edges(total)
         for rows, start, stop in batches(n, self.n_epochs, self.batch_size, [*edges, n_alone], self.seed, done):
@@ -216,6 +216,10 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
                 self._write(self.checkpoint_alone, keys[0], stop)
                 self._couple(X, y, n_alone)
             self._write(self.checkpoint, keys[1], stop)
+
+    def _while_learning(self) -> pruning.STDPPruning | None:
+        """Return the pruning if learning depends on it; what comes after shares the checkpoint of a full network."""
+        return None if self.pruning is None or self.pruning.regime in ("after", "thin") else self.pruning
 
     def _write(self, path: str | os.PathLike[str] | None, key: str, done: int) -> None:
         if path is not None:

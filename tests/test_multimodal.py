@@ -280,6 +280,18 @@ def test_pruned_ensembles_are_sparse_and_survive_files(fitted, data, tmp_path):
     assert_array_equal(loaded.transform(first(X_test, 20)), pruned.transform(first(X_test, 20)))
 
 
+@pytest.mark.parametrize("regime", ["after", "thin"])
+def test_pruning_after_training_trains_the_full_network(regime, fitted, data, tmp_path):
+    schedule = STDPPruning(regime=regime, connectivity=0.3, levels=3, n_batches=6, n_settle=0)
+    full = clone(fitted).set_params(coupling="none", checkpoint=tmp_path / "full.h5").fit(data[0])
+    pruned = clone(full).set_params(pruning=schedule, checkpoint=tmp_path / "pruned.h5").fit(data[0])
+    assert pruned.connectivity_ < 0.32  # ten of 32 inputs
+    (learnt, key), (before_the_cut, same) = (files.read(tmp_path / f"{name}.h5") for name in ("full", "pruned"))
+    assert key == same
+    for name, array in learnt.items():
+        assert_array_equal(array, before_the_cut[name])
+
+
 def test_graph_holds_all_weights(fitted):
     graph = fitted.graph_
     weights = fitted.weights_
