@@ -105,8 +105,8 @@ class Forecaster(RegressorMixin, BaseEstimator):
         """
         X = _series(X)
         Y = X[1:] if Y is None else _series(Y, "Y")
-        if Y.shape != (len(X), X.shape[1]) and len(Y) != len(X) - 1:
-            raise ValueError(f"Y must have the shape of X, {X.shape}, got {Y.shape}.")
+        if Y.shape not in (X.shape, X[1:].shape):
+            raise ValueError(f"Y must have the shape of X, {X.shape}, or one row less, got {Y.shape}.")
         if len(Y) < self.n_wash_out + 10:
             raise ValueError(
                 f"X has {len(X)} steps, too few: {self.n_wash_out} are the wash-out (n_wash_out), and 10 must be left."

@@ -214,6 +214,8 @@ class Reservoir(TransformerMixin, BaseEstimator):
             self.spike_counts_ = self._counts(response)
             return response.features
         n_jobs = os.cpu_count() or 1 if self.n_jobs == -1 else self.n_jobs
+        if n_jobs < 1:
+            raise ValueError(f"n_jobs must be at least 1, or -1 for one a core, got {self.n_jobs!r}.")
         if isinstance(self.liquid_.frozen_engine, RuntimeEngine):  # compiles, if need be, before the threads start
             n_jobs = 1
         # A few samples at a time: the states of all their steps take much memory.

@@ -415,6 +415,8 @@ def test_readout_that_is_not_affine_predicts_but_does_not_close_the_loop(forecas
         (lambda: Forecaster(small()).fit(series(40)), "X has 40 steps, too few"),
         (lambda: Forecaster(small()).fit(np.arange(99.0)), "One series is X"),
         (lambda: Forecaster(small()).fit(series(90), series(50)), "Y must have the shape of X"),
+        (lambda: Forecaster(small()).fit(series(90), series(89)[:, :1]), r"Y must .* \(90, 2\), .* got \(89, 1\)"),
+        (lambda: small(n_jobs=0).fit(series(30)).transform(series(30)[None]), "n_jobs must be at least 1, or -1"),
         (lambda: PopulationCode(n_fields=1), "n_fields must be an integer of at least 2"),
         (lambda: RateCode(spikes="burst"), "spikes must be one of regular, poisson"),
     ],
