@@ -8,9 +8,9 @@ from pathlib import Path
 
 import hrsnn
 import hrsnn.models
-from hrsnn import settings
-from hrsnn.spec import NeuronModel
-from hrsnn.study import list_studies
+from hrsnn.lab import settings
+from hrsnn.lab.studies import list_studies
+from hrsnn.simulation.model import NeuronModel
 
 _COMMENT = re.compile(r'"(\w+)":.*#\s*(.+)')
 

@@ -4,40 +4,35 @@
 The public names load on first use, so ``import hrsnn`` and the command line stay quick.
 """
 
-from importlib import import_module
 from pathlib import Path
 
-__version__ = "0.1.0"
+from hrsnn.lazy import lazy
+
+__version__ = "0.2.0"
 
 # In a checkout models/ and studies/ stand beside this folder; an installed package holds them inside it.
 _checkout = Path(__file__).resolve().parent.parent
 if (_checkout / "setup.cfg").is_file() and (_checkout / "models").is_dir():
     __path__.append(str(_checkout))
 
-# Public names and the modules that define them.
-_HOME = {
-    **dict.fromkeys(["Gamma", "LogNormal", "Normal", "Uniform"], "distributions"),
-    **dict.fromkeys(["FrameEncoder", "LatencyEncoder", "PoissonEncoder", "PopulationEncoder"], "encoders"),
-    **dict.fromkeys(["BackendUnavailable", "BuildOnly", "use_backend"], "backends"),
-    "STDPClassifier": "classifier",
-    **dict.fromkeys(["Ensemble", "MultimodalClassifier"], "multimodal"),
-    "Reservoir": "reservoir",
-    "Forecaster": "forecaster",
-    **dict.fromkeys(["CurrentCode", "PopulationCode", "RateCode"], "coding"),
-    "STDPPruning": "pruning",
-}
-_MODULES = ("datasets", "metrics", "models", "optimize", "plots", "pruning", "search_plots", "topology")
-
-__all__ = ["__version__", *_HOME, *_MODULES]
-
-
-def __getattr__(name: str):
-    if name in _HOME:
-        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    if name in _MODULES:
-        return import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}. Its public names are: {', '.join(__all__)}.")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__, _public = lazy(
+    __name__,
+    {
+        "laws": ["Gamma", "LogNormal", "Normal", "Uniform"],
+        "inputs.encoders": ["FrameEncoder", "LatencyEncoder", "PoissonEncoder", "PopulationEncoder"],
+        "inputs.codes": ["CurrentCode", "PopulationCode", "RateCode"],
+        "simulation.backends": ["BackendUnavailable", "BuildOnly", "use_backend"],
+        "stdp.classifier": ["STDPClassifier"],
+        "stdp.multimodal": ["Ensemble", "MultimodalClassifier"],
+        "reservoirs.reservoir": ["Reservoir"],
+        "reservoirs.forecaster": ["Forecaster"],
+        "pruning": ["STDPPruning"],
+    },
+    {
+        **{name: name for name in ("datasets", "inputs", "lab", "metrics", "models", "optimize")},
+        **{name: name for name in ("plots", "pruning", "reservoirs", "simulation", "stdp")},
+        "search_plots": "optimize.plots",
+        "topology": "reservoirs.topology",
+    },
+)
+__all__ = ["__version__", *_public]

@@ -2,7 +2,7 @@
 
 from brian2.units import ms, mV
 
-from hrsnn.spec import NeuronModel
+from hrsnn.simulation.model import NeuronModel
 
 
 class ConductanceLIF(NeuronModel):

@@ -2,7 +2,7 @@
 
 from brian2.units import ms
 
-from hrsnn.spec import NeuronModel
+from hrsnn.simulation.model import NeuronModel
 
 
 class LIF(NeuronModel):

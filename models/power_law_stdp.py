@@ -2,7 +2,7 @@
 
 from brian2.units import ms
 
-from hrsnn.spec import SynapseModel
+from hrsnn.simulation.model import SynapseModel
 
 
 class PowerLawSTDP(SynapseModel):

@@ -1,6 +1,6 @@
 """Synapse with a fixed weight."""
 
-from hrsnn.spec import SynapseModel
+from hrsnn.simulation.model import SynapseModel
 
 
 class Static(SynapseModel):

@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
 from hrsnn import RateCode, datasets
-from hrsnn.cochlea import LyonEar
+from hrsnn.inputs.cochlea import LyonEar
 from hrsnn.studies import _liquid
 
 STEP = 20 * ms

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import special
 
-from hrsnn.distributions import Gamma, Law, LogNormal, Normal
+from hrsnn.laws import Gamma, Law, LogNormal, Normal
 
 Laws = dict[str, Law]
 

@@ -9,10 +9,10 @@ import numpy as np
 from brian2 import ms
 
 from hrsnn import Gamma, Reservoir, plots, topology
-from hrsnn.distributions import Law
+from hrsnn.laws import Law
 from hrsnn.models import LIF, STDP
-from hrsnn.reservoir import homogeneous
-from hrsnn.spec import SynapseModel
+from hrsnn.reservoirs.reservoir import homogeneous
+from hrsnn.simulation.model import SynapseModel
 from hrsnn.studies._forecast import EchoState
 
 __all__ = [

@@ -13,11 +13,11 @@ import numpy as np
 from brian2 import kHz
 
 from hrsnn import Ensemble, MultimodalClassifier, PoissonEncoder, STDPClassifier, datasets
-from hrsnn.cochlea import LyonEar
-from hrsnn.coupling import cross_modal
+from hrsnn.inputs.cochlea import LyonEar
+from hrsnn.lab.runs import Run
 from hrsnn.models import AdaptiveConductanceLIF, PowerLawSTDP
-from hrsnn.readout import NeuronVote
-from hrsnn.run import Run
+from hrsnn.stdp.coupling import cross_modal
+from hrsnn.stdp.vote import NeuronVote
 from hrsnn.studies import _stdp
 
 SOUNDS: dict[str, Any] = {

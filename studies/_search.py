@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from hrsnn import Gamma, PopulationCode, Reservoir, datasets, metrics, topology
-from hrsnn.distributions import Law
+from hrsnn.laws import Law
 from hrsnn.models import LIF, STDP
 
 # The source's point: separate gamma laws of tau_m for excitatory and inhibitory neurons, and the laws of STDP.

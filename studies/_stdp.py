@@ -14,9 +14,9 @@ from brian2 import ms, mV
 from sklearn.metrics import balanced_accuracy_score
 
 from hrsnn import STDPClassifier, STDPPruning, datasets, plots, pruning
+from hrsnn.lab.runs import Run
 from hrsnn.models import AdaptiveConductanceLIF, PowerLawSTDP
-from hrsnn.readout import NeuronVote
-from hrsnn.run import Run
+from hrsnn.stdp.vote import NeuronVote
 
 IMAGES = {"mnist": datasets.mnist, "fashion_mnist": datasets.fashion_mnist, "digits": lambda: datasets.digits(size=28)}
 PUBLISHED = {"eta": 0.0005, "offset": 0.4, "tau": 20 * ms, "theta_plus": 0.05 * mV, "anneal": False, "w_per_input": 0.1}

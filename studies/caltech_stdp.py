@@ -6,9 +6,9 @@ from brian2 import Quantity
 from sklearn.neighbors import KNeighborsClassifier
 
 from hrsnn import datasets
-from hrsnn.cli import main
+from hrsnn.lab.cli import main
+from hrsnn.lab.studies import study
 from hrsnn.studies import _stdp
-from hrsnn.study import study
 
 
 @study(quick=dict(n_train=2000, n_label_samples=1000))

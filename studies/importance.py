@@ -12,10 +12,10 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.model_selection import KFold
 
 from hrsnn import Gamma, optimize, plots
-from hrsnn.cli import main
-from hrsnn.distributions import Law
+from hrsnn.lab.cli import main
+from hrsnn.lab.studies import study
+from hrsnn.laws import Law
 from hrsnn.studies import _search
-from hrsnn.study import study
 
 MEANS: dict[str, Any] = {
     "tau_m": 20 * ms,

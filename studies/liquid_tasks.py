@@ -9,9 +9,9 @@ import numpy as np
 from brian2 import Hz, Quantity
 
 from hrsnn import plots
-from hrsnn.run import Run
+from hrsnn.lab.runs import Run
+from hrsnn.lab.studies import study
 from hrsnn.studies import _classify, _liquid, _paired
-from hrsnn.study import study
 
 SMALL: dict[str, Any] = dict(n_train=60, n_test=30, n_learn=5, seeds=[0])
 VALUES = ("accuracy", "spikes", "rate_hz", "active", "efficiency")

@@ -12,11 +12,11 @@ from brian2 import Hz, Quantity, ms
 from sklearn.dummy import DummyRegressor
 
 from hrsnn import CurrentCode, Forecaster, Gamma, Normal, PopulationCode, Reservoir, datasets, plots, topology
-from hrsnn.cli import main
+from hrsnn.lab.cli import main
+from hrsnn.lab.studies import study
 from hrsnn.models import LIF, STDP, BalancedSTDP
-from hrsnn.reservoir import homogeneous
+from hrsnn.reservoirs.reservoir import homogeneous
 from hrsnn.studies import _forecast, _paired
-from hrsnn.study import study
 
 EXPONENT = 0.906  # largest Lyapunov exponent of Lorenz-63
 NEURON = LIF(tau_m=Gamma(mean=20 * ms, shape=3, low=3 * ms, high=100 * ms))

@@ -4,9 +4,9 @@ import sys
 
 from brian2 import Quantity
 
-from hrsnn.cli import main
+from hrsnn.lab.cli import main
+from hrsnn.lab.studies import study
 from hrsnn.studies import _stdp
-from hrsnn.study import study
 
 
 @study(quick=dict(n_train=1500, n_test=500, n_epochs=3, n_label_samples=1000, eta=0.1, threshold=0.085))

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from hrsnn import plots
-from hrsnn.presenter import UnhealthyNetwork
-from hrsnn.run import Run
+from hrsnn.lab.runs import Run
+from hrsnn.lab.studies import study
+from hrsnn.stdp.presenter import UnhealthyNetwork
 from hrsnn.studies import _multimodal, _paired, _stdp
-from hrsnn.study import study
 
 QUICK = dict(n_train=600, n_test=200, n_clips=300, n_label_samples=300, seeds=[0])
 NOISES = {"white noise": {"snr": 9.5}, "low contrast and noise": {"snr": 12.0, "contrast": 0.5}}

@@ -9,9 +9,9 @@ import networkx as nx
 import numpy as np
 
 from hrsnn import plots, pruning
-from hrsnn.cli import main
+from hrsnn.lab.cli import main
+from hrsnn.lab.studies import study
 from hrsnn.studies import _paired, _pruning
-from hrsnn.study import study
 
 #: The points of the figure, and the steps that led there.
 POINTS = {"A": "none", "B": "I, II", "C": "I, II, III", "D": "I, II, III, IV", "E": "I, II, IV", "I": "I", "II": "II"}

@@ -10,9 +10,9 @@ import numpy as np
 from scipy import stats
 
 from hrsnn import plots, pruning
-from hrsnn.cli import main
+from hrsnn.lab.cli import main
+from hrsnn.lab.studies import study
 from hrsnn.studies import _paired, _pruning
-from hrsnn.study import study
 
 MEASURES = (("vpt", "valid prediction time (steps)"), ("rmse", "error (deviations)"))
 EQUAL = ("activity", "activity filled", "random", "magnitude", "uniform", "uncoupled")

@@ -7,9 +7,9 @@ import sys
 from time import perf_counter, process_time
 
 from hrsnn import pruning, topology
-from hrsnn.cli import main
+from hrsnn.lab.cli import main
+from hrsnn.lab.studies import study
 from hrsnn.studies import _pruning
-from hrsnn.study import study
 
 
 @study(quick=dict(n_neurons=200, n_iterations=3))

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 from brian2 import Hz, ms
 
-from hrsnn import PopulationCode, Reservoir, backends, plots, topology
-from hrsnn.cli import main
-from hrsnn.liquid import Liquid
+from hrsnn import PopulationCode, Reservoir, plots, topology
+from hrsnn.lab.cli import main
+from hrsnn.lab.studies import study
+from hrsnn.reservoirs.liquid import Liquid
+from hrsnn.simulation import backends
 from hrsnn.studies._liquid import INHIBITORY, NEURON, SYNAPSE
-from hrsnn.studies.speed import _time
-from hrsnn.study import study
+from hrsnn.studies.speed import timed
 
 REFERENCE = Path(__file__).parent.parent / "tests" / "reference" / "reservoir.cpp"
 NEURON_ROWS = {"tau_m": 1e3, "v_rest": 1, "v_reset": 1, "v_thresh": 1, "t_ref": 1e3, "tau_e": 1e3, "tau_i": 1e3}
@@ -65,14 +66,14 @@ def _measure(
     n: int, n_synapses: int, w_scale: float, weight: float, n_steps: int, repeats: int, seed: int, program: Path | None
 ) -> dict[str, Any]:
     graphs: list[Any] = []
-    made = _time(lambda: graphs.append(topology.random(n, n_synapses / (n * (n - 1)), w_scale, seed=seed)))
+    made = timed(lambda: graphs.append(topology.random(n, n_synapses / (n * (n - 1)), w_scale, seed=seed)))
     options: dict[str, Any] = dict(
         input_weight=weight, input_fraction=1.0, input_probability=0.2, membrane=True, block=n_steps, backend="cpp"
     )
     code = PopulationCode(20, rate_max=200 * Hz, step=STEP)
     X = np.random.default_rng(seed).random((n_steps, 3))
     reservoir = Reservoir(graphs[0], NEURON, INHIBITORY, SYNAPSE, code, seed=seed, **options)
-    built = _time(lambda: reservoir.fit(X[:2]).transform(X[:2]))  # both programs; 0.1 s if they were compiled before
+    built = timed(lambda: reservoir.fit(X[:2]).transform(X[:2]))  # both programs; 0.1 s if they were compiled before
     other = Reservoir(graphs[0], NEURON, INHIBITORY, SYNAPSE, code, seed=seed + 1, **options).fit(X)
     liquid, u = reservoir.liquid_, reservoir.scaled(X)
     simulated = (n_steps - 1) * float(STEP)
@@ -80,8 +81,8 @@ def _measure(
     reruns, spikes = [], []
     for _ in range(repeats):
         for form, learn in (("learn", True), ("frozen", False)):
-            long = _time(lambda: spikes.append(len(liquid.run(u, liquid.start(), learn=learn).i)))  # noqa: B023
-            short = _time(lambda: other.liquid_.run(u[:1], other.liquid_.start(), learn=learn))  # noqa: B023
+            long = timed(lambda: spikes.append(len(liquid.run(u, liquid.start(), learn=learn).i)))  # noqa: B023
+            short = timed(lambda: other.liquid_.run(u[:1], other.liquid_.start(), learn=learn))  # noqa: B023
             turns[form].append((long[1] - short[1]) / simulated)
             reruns.append(short)
         if program is not None:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from hrsnn import optimize, plots, search_plots
-from hrsnn.cli import main
+from hrsnn.lab.cli import main
+from hrsnn.lab.studies import study
 from hrsnn.studies import _search
-from hrsnn.study import study
 
 MEASURES = ("capacity", "spikes", "efficiency", "lorenz", "digits")
 LABELS = {

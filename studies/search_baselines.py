@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from hrsnn import optimize, plots
-from hrsnn.cli import main
+from hrsnn.lab.cli import main
+from hrsnn.lab.studies import study
 from hrsnn.studies import _search
 from hrsnn.studies._law_functions import FUNCTIONS
-from hrsnn.study import study
 
 METHODS = ("Wasserstein", "Euclidean", "parameters", "random")
 

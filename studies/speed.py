@@ -20,21 +20,13 @@ from typing import Any
 import numpy as np
 from brian2 import Hz, ms
 
-from hrsnn import (
-    Ensemble,
-    MultimodalClassifier,
-    PopulationCode,
-    Reservoir,
-    STDPClassifier,
-    backends,
-    plots,
-    topology,
-)
-from hrsnn.cli import main
+from hrsnn import Ensemble, MultimodalClassifier, PopulationCode, Reservoir, STDPClassifier, plots, topology
+from hrsnn.lab.cli import main
+from hrsnn.lab.studies import study
 from hrsnn.models import STDP, PowerLawSTDP
+from hrsnn.simulation import backends
 from hrsnn.studies import _stdp
 from hrsnn.studies._script import script
-from hrsnn.study import study
 
 REFERENCE = Path(__file__).parent.parent / "tests" / "reference" / "stdp_network.cpp"
 FORMS: dict[str, dict[str, Any]] = {"dense": {"backend": "cpp"}, "declared": {"backend": "cpp", "dense_kernel": False}}
@@ -81,7 +73,7 @@ def speed(
     rows = []
     with tempfile.TemporaryDirectory(prefix="hrsnn-speed-") as folder, _cache(Path(folder)):
         work = Path(folder)
-        header_wall, header_cpu = _time(backends.precompiled_header)
+        header_wall, header_cpu = timed(backends.precompiled_header)
         run.save(data=images.name, header_seconds=header_wall, header_cpu_seconds=header_cpu)
         reference = _compile_reference(work)
         if reference is None:
@@ -116,7 +108,7 @@ def _size(
     X, X_test = images.X_train[:n_images], images.X_test
     for form, settings in forms.items():
         new = _factory(size, seed, **settings)
-        build, start = (_time(partial(_once, new, X[:1])) for _ in range(2))
+        build, start = (timed(partial(_once, new, X[:1])) for _ in range(2))
         built[form] = {"build_s": build[WALL], "build_cpu_s": build[CPU], "start_s": start[WALL]}
         times[form] = _form(new, X, X_test, built[form])
     if "declared" in forms:
@@ -149,8 +141,8 @@ def _form(
     def measure() -> dict[str, tuple[float, float]]:
         classifier = new()
         with _PeakMemory() as memory:
-            train = _time(lambda: classifier.fit(X))
-            test = _time(lambda: classifier.transform(X_test))
+            train = timed(lambda: classifier.fit(X))
+            test = timed(lambda: classifier.transform(X_test))
         draws = classifier.state_["input.draw"][~X.any(axis=0)]  # an input that never fires draws once a presentation
         facts["presentations_per_image"] = round(float(draws.max()) / len(X), 3) if draws.size else None
         facts["memory_mb"] = memory.megabytes
@@ -169,8 +161,8 @@ def _pair(size: int, seed: int, X: np.ndarray, X_test: np.ndarray) -> Callable[[
         )
 
     def measure() -> dict[str, tuple[float, float]]:
-        train = _time(learn)
-        test = _time(lambda: learnt.transform({"image": X_test, "audio": X_test}))
+        train = timed(learn)
+        test = timed(lambda: learnt.transform({"image": X_test, "audio": X_test}))
         return {"train": _per_image(train, len(X)), "test": _per_image(test, len(X_test))}
 
     learnt = learn()
@@ -195,7 +187,7 @@ def _reference(
             said.update(json.loads(done.stdout))
 
         said: dict[str, Any] = {}
-        elapsed = _time(program_run)
+        elapsed = timed(program_run)
         if mode == "train":
             facts["presentations_per_image"] = round(said["presentations"] / said["images"], 3)
         return _per_image(elapsed, said["images"])
@@ -214,8 +206,8 @@ def _slow(images: _stdp.Images, size: int, n_script: int, seed: int) -> list[dic
     """Return rows of the forms inside Python, from few images."""
     X = images.X_train[:n_script]
     classifier = _factory(size, seed, backend="runtime", batch_size=n_script)().fit(X[:1])
-    train = _time(lambda: classifier.fit(X))
-    test = _time(lambda: classifier.transform(X))
+    train = timed(lambda: classifier.fit(X))
+    test = timed(lambda: classifier.transform(X))
     seconds, target = script(images.X_train[: n_script + 1], size, seed)
     empty = dict.fromkeys(_row("", size, {}, []), None)
     runtime = {"train_ms": _per_image(train, len(X))[WALL], "test_ms": _per_image(test, len(X))[WALL]}
@@ -234,14 +226,14 @@ def _reservoir(size: int, repeats: int, seed: int, n_steps: int = 101) -> list[d
     rows = []
     for form, settings in GPU_FORMS.items():
         reservoir = Reservoir(graph, synapse=STDP(), code=code, block=n_steps, seed=seed, **inputs, **settings)
-        build = _time(partial(reservoir.fit, X))
+        build = timed(partial(reservoir.fit, X))
         reservoir.transform(X)  # compiles the network that does not learn
         step = float(reservoir.liquid_.plastic.code.step)
         row = {"n_neurons": size, "n_synapses": graph.number_of_edges(), "form": form}
         liquid, table = reservoir.liquid_, reservoir.scaled(X)
         for name, learn in (("learning", True), ("frozen", False)):
             runs = {n: partial(liquid.run, table[:n], liquid.start(), learn=learn) for n in (1, n_steps)}
-            one, many = (median(_time(runs[n])[WALL] for _ in range(repeats)) for n in runs)
+            one, many = (median(timed(runs[n])[WALL] for _ in range(repeats)) for n in runs)
             row |= {name: (many - one) / ((n_steps - 1) * step), f"{name}_start_s": one}
         rate = reservoir.spike_counts_.mean() / (n_steps * step)
         rows.append(_rounded({**row, "rate_hz": float(rate), "first_fit_s": build[WALL]}))
@@ -310,7 +302,7 @@ def _rounded(row: dict[str, Any]) -> dict[str, Any]:
 # Measuring ----------------------------------------------------------------------------------------
 
 
-def _time(function: Callable[[], Any]) -> tuple[float, float]:
+def timed(function: Callable[[], Any]) -> tuple[float, float]:
     """Return wall and processor seconds of a call, children included."""
     wall, cpu = perf_counter(), _cpu()
     function()

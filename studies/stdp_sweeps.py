@@ -8,9 +8,9 @@ from typing import Any
 from brian2 import Quantity, mV
 
 from hrsnn import STDPPruning, datasets, plots
-from hrsnn.run import Run
+from hrsnn.lab.runs import Run
+from hrsnn.lab.studies import study
 from hrsnn.studies import _stdp
-from hrsnn.study import study
 
 # The source's batches for digits and for photographs.
 DIGITS = {"n_batches": 12, "warm_up": 3}

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import hrsnn.models
-from hrsnn import cli, settings
+from hrsnn.lab import cli, settings
+from hrsnn.lab.studies import list_studies
 from hrsnn.models import LIF
-from hrsnn.study import list_studies
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 

@@ -3,32 +3,19 @@
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from hrsnn.datasets._archives import members
+from hrsnn.datasets._clips import WORDS, Clip, SoundSplit, hertz, split_clips
 from hrsnn.datasets._files import cache_folder, existing_folder, locate
-from hrsnn.datasets._sound import decode
-
-SoundSplit = tuple[list[np.ndarray], list[np.ndarray], np.ndarray, np.ndarray]
 
 _FSDD_URL = "https://github.com/Jakobovski/free-spoken-digit-dataset/archive/v1.0.10.zip"
 _FSDD_DIGEST = "04e1baae96c6a26e39c623f2b01d0182ddae627ba0ac02a3cdc17ba2af99fd9b"
 _FSDD_NAMES = ("fsdd-v1.0.10.zip", "fsdd-v1.0.10.tar.xz", "free-spoken-digit-dataset-1.0.10", "recordings")
 _COMMANDS_URL = "http://download.tensorflow.org/data/speech_commands_v0.02.tar.gz"
 _COMMANDS_HASH = "sha256:af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58"
-_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-
-
-class _Clip(NamedTuple):
-    name: str
-    raw: bytes
-    digit: int
-    speaker: str
-    in_test: bool  # of the set's own split
 
 
 def fsdd(
@@ -74,13 +61,13 @@ def fsdd(
     clips = []
     for name, raw in members(path, lambda name: pattern.fullmatch(name) is not None):
         digit, speaker, take = pattern.fullmatch(name).groups()  # type: ignore[union-attr]
-        clips.append(_Clip(name, raw, int(digit), speaker, int(take) < 5))
+        clips.append(Clip(name, raw, int(digit), speaker, int(take) < 5))
     if path.parent == cache_folder() / "fsdd" and _digest(clips) != _FSDD_DIGEST:
         raise ValueError(f"FSDD: the recordings in the downloaded {path} are not those of v1.0.10. Delete the file.")
-    return _finish("FSDD", path, "{digit}_{speaker}_{take}.wav", clips, _hertz(rate, 8000), test_speakers)
+    return split_clips("FSDD", path, "{digit}_{speaker}_{take}.wav", clips, hertz(rate, 8000), test_speakers)
 
 
-def _digest(clips: Iterable[_Clip]) -> str:
+def _digest(clips: Iterable[Clip]) -> str:
     """Checksum of the recordings themselves: the host packs the archive anew now and then."""
     lines = sorted(
         (f"recordings/{PurePosixPath(clip.name).name}", hashlib.sha256(clip.raw).hexdigest()) for clip in clips
@@ -123,8 +110,8 @@ def ti46(
     clips = []
     for name, raw in members(root, lambda name: pattern.fullmatch(name) is not None):
         digit, speaker, session, _ = pattern.fullmatch(name.lower()).groups()  # type: ignore[union-attr]
-        clips.append(_Clip(name, raw, int(digit), speaker, session != "se"))
-    return _finish("TI46", root, "00f1set0.wav", clips, _hertz(rate, 12500), test_speakers)
+        clips.append(Clip(name, raw, int(digit), speaker, session != "se"))
+    return split_clips("TI46", root, "00f1set0.wav", clips, hertz(rate, 12500), test_speakers)
 
 
 def speech_commands(
@@ -169,7 +156,7 @@ def speech_commands(
         known_hash=_COMMANDS_HASH,
     )
     path = path.parent if path.name == "testing_list.txt" else path
-    pattern = re.compile(rf"(?:.*/)?({'|'.join(_WORDS)})/([^/]+)_nohash_\d+\.wav")
+    pattern = re.compile(rf"(?:.*/)?({'|'.join(WORDS)})/([^/]+)_nohash_\d+\.wav")
     found, listed = [], None
     for name, raw in members(path, lambda name: bool(pattern.fullmatch(name)) or name.endswith("testing_list.txt")):
         if name.endswith("testing_list.txt"):
@@ -181,49 +168,8 @@ def speech_commands(
     clips, count = [], dict.fromkeys(((digit, in_test) for digit in range(10) for in_test in (False, True)), 0)
     for name, raw in sorted(found):
         word, speaker = pattern.fullmatch(name).groups()  # type: ignore[union-attr]
-        key = _WORDS.index(word), "/".join(PurePosixPath(name).parts[-2:]) in listed
+        key = WORDS.index(word), "/".join(PurePosixPath(name).parts[-2:]) in listed
         count[key] += 1
         if per_digit is None or count[key] <= per_digit:
-            clips.append(_Clip(name, raw, key[0], speaker, key[1]))
-    return _finish("Speech Commands", path, "{word}/{speaker}_nohash_{n}.wav", clips, _hertz(rate, 16000), None)
-
-
-def _finish(
-    title: str, path: Path, form: str, clips: list[_Clip], rate: int, test_speakers: Sequence[str] | None
-) -> SoundSplit:
-    """Split by the set's own rule or by speaker, and decode."""
-    if not clips:
-        raise FileNotFoundError(f"{title}: {path} holds no clips named {form}.")
-    in_test: Callable[[_Clip], bool] = lambda clip: clip.in_test  # noqa: E731
-    if test_speakers is not None:
-        speakers = sorted({clip.speaker for clip in clips})
-        unknown = [s for s in test_speakers if s not in speakers]
-        if isinstance(test_speakers, str) or unknown:
-            raise ValueError(
-                f"test_speakers must be a list of names among {', '.join(speakers)}, got {test_speakers!r}."
-            )
-        in_test = lambda clip: clip.speaker in test_speakers  # noqa: E731
-    parts = []
-    for wanted, part in ((False, "training"), (True, "test")):
-        chosen = sorted(clip for clip in clips if in_test(clip) == wanted)
-        if not chosen:
-            raise ValueError(
-                f"{title}: no clip of {path} is for the {part} part. Choose test_speakers, or get all clips."
-            )
-        X = [decode(clip.raw, f"{title}: {clip.name} in {path}", rate)[0] for clip in chosen]
-        parts.append((X, np.array([clip.digit for clip in chosen])))
-    (X_train, y_train), (X_test, y_test) = parts
-    return X_train, X_test, y_train, y_test
-
-
-def _hertz(rate: Any, default: int) -> int:
-    if rate is None:
-        return default
-    from brian2 import Hz
-    from brian2.units.fundamentalunits import fail_for_dimension_mismatch
-
-    fail_for_dimension_mismatch(rate, Hz, "rate must be a frequency, for example 8*kHz.")
-    hertz = round(float(rate / Hz))
-    if hertz < 1:
-        raise ValueError(f"rate must be at least 1 Hz, got {rate}.")
-    return hertz
+            clips.append(Clip(name, raw, key[0], speaker, key[1]))
+    return split_clips("Speech Commands", path, "{word}/{speaker}_nohash_{n}.wav", clips, hertz(rate, 16000), None)

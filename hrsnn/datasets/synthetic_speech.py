@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hrsnn.datasets.audio import _WORDS, SoundSplit, _Clip, _finish, _hertz
+from hrsnn.datasets._clips import WORDS, Clip, SoundSplit, hertz, split_clips
 
 SYNTHETIC_SPEAKERS = (
     "en-us+m1",
@@ -77,10 +77,10 @@ def synthetic_spoken_digits(
         raise ValueError(f"n_takes must be from 2 to {n_manners}, got {n_takes!r}.")
     if not 1 <= n_test_takes < n_takes:
         raise ValueError(f"n_test_takes must be at least 1 and below n_takes={n_takes}, got {n_test_takes!r}.")
-    hertz = _hertz(rate, 8000)
+    sampling_rate = hertz(rate, 8000)
     takes, requests = [], []
     for speaker in SYNTHETIC_SPEAKERS:
-        for digit, word in enumerate(_WORDS):
+        for digit, word in enumerate(WORDS):
             rng = np.random.default_rng([seed, SYNTHETIC_SPEAKERS.index(speaker), digit])
             manners = rng.choice(n_manners, n_takes, replace=False)
             for take, (speed, pitch) in enumerate(zip(*divmod(manners, len(_PITCHES)), strict=True)):
@@ -88,10 +88,10 @@ def synthetic_spoken_digits(
                 extent, volume = rng.integers(30, 71), rng.integers(50, 101)
                 requests.append([word, speaker, *map(int, (_SPEEDS[speed], _PITCHES[pitch], extent, volume))])
     clips = [
-        _Clip(f"{digit}_{speaker}_{take}.wav", raw, digit, speaker, take < n_test_takes)
+        Clip(f"{digit}_{speaker}_{take}.wav", raw, digit, speaker, take < n_test_takes)
         for (digit, speaker, take), raw in zip(takes, _speak(requests), strict=True)
     ]
-    return _finish("Synthetic speech", Path("eSpeak NG"), "", clips, hertz, test_speakers)
+    return split_clips("Synthetic speech", Path("eSpeak NG"), "", clips, sampling_rate, test_speakers)
 
 
 def _speak(requests: list[list]) -> list[bytes]:

@@ -3,31 +3,27 @@
 The names load on first use: a worker process imports what its evaluations need, not the search.
 """
 
-from importlib import import_module
-from typing import Any
+from hrsnn.lazy import lazy
 
-# Public names and the modules that define them.
-_HOME = {
-    **dict.fromkeys(["parameter_search", "random_search"], "baselines"),
-    **dict.fromkeys(["quantile_embedding", "wasserstein"], "distance"),
-    **dict.fromkeys(["sage", "sampled_sage"], "importance"),
-    **dict.fromkeys(["IndefiniteKernelWarning", "WassersteinMatern"], "kernel"),
-    **dict.fromkeys(["convergence", "laws_before_and_after", "length_scales"], "reports"),
-    **dict.fromkeys(["partial_dependence", "paste", "write_csv"], "reports"),
-    **dict.fromkeys(["minimize", "resume"], "run"),
-    "Evaluation": "evaluate",
-    "Search": "search",
-    **dict.fromkeys(["Integer", "Space"], "space"),
-}
-
-__all__ = sorted(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}. Its public names are: {', '.join(__all__)}.")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__, __all__ = lazy(
+    __name__,
+    {
+        "baselines": ["parameter_search", "random_search"],
+        "distance": ["quantile_embedding", "wasserstein"],
+        "evaluate": ["Evaluation"],
+        "importance": ["sage", "sampled_sage"],
+        "kernel": ["IndefiniteKernelWarning", "WassersteinMatern"],
+        "reports": [
+            "convergence",
+            "laws_before_and_after",
+            "length_scales",
+            "partial_dependence",
+            "paste",
+            "write_csv",
+        ],
+        "run": ["minimize", "resume"],
+        "search": ["Search"],
+        "space": ["Integer", "Space"],
+    },
+    {"plots": "plots"},
+)

@@ -10,7 +10,7 @@ import numpy as np
 from brian2.units.fundamentalunits import DIMENSIONLESS, DimensionMismatchError, Quantity
 from scipy.spatial.distance import cdist
 
-from hrsnn.distributions import Gamma, Law, LogNormal
+from hrsnn.laws import Gamma, Law, LogNormal
 from hrsnn.optimize.space import Interval, Space
 
 N_NODES = 64  # Gauss-Legendre nodes on (0, 1); relative error of W_2 between gamma laws about 1e-4

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from brian2.units import allunits, stdunits
 
-from hrsnn.distributions import Law, code
+from hrsnn.laws import Law, code
 from hrsnn.optimize.distance import group_names
 from hrsnn.optimize.search import Search
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hrsnn.distributions import Law, code
+from hrsnn.laws import Law, code
 
 __all__ = ["Integer", "Space"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hrsnn.files import atomic
 from hrsnn.pruning.graphs import Edges
 from hrsnn.pruning.lyapunov import LyapunovSpectrum
 
@@ -70,13 +70,8 @@ def save_state(path: str | Path, key: dict[str, Any], history: list[dict[str, An
     **arrays
         Arrays and numbers of the state.
     """
-    target = Path(path)
-    partial = target.with_name(target.name + ".part")
-    with open(partial, "wb") as file:
+    with atomic(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, key=json.dumps(key), history=json.dumps(history), **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, target)
 
 
 def load_state(path: str | Path, key: dict[str, Any]) -> tuple[dict[str, NDArray], list[dict[str, Any]]] | None:

@@ -6,7 +6,7 @@ from scipy import optimize, stats
 from skopt.learning import GaussianProcessRegressor
 from skopt.learning.gaussian_process.kernels import ConstantKernel, WhiteKernel
 
-from hrsnn.distributions import Gamma
+from hrsnn.laws import Gamma
 from hrsnn.optimize import Search, Space, WassersteinMatern, fit
 from hrsnn.optimize.distance import squared_distances
 

@@ -18,7 +18,7 @@ from sklearn.gaussian_process.kernels import Matern
 from skopt.acquisition import gaussian_ei
 from skopt.learning import GaussianProcessRegressor
 
-from hrsnn.distributions import Gamma, LogNormal, Normal, Uniform
+from hrsnn.laws import Gamma, LogNormal, Normal, Uniform
 from hrsnn.optimize import IndefiniteKernelWarning, Integer, Space, WassersteinMatern, quantile_embedding, wasserstein
 from hrsnn.optimize.distance import group_names, squared_distances, typical
 from hrsnn.optimize.kernel import matern, projected

@@ -5,7 +5,7 @@ import pytest
 from brian2 import ms
 from scipy import stats
 
-from hrsnn.distributions import Gamma
+from hrsnn.laws import Gamma
 from hrsnn.optimize import Integer, Search, parameter_search, random_search
 
 SPACE = {"tau": Gamma(mean=(5 * ms, 100 * ms), shape=(1, 20)), "n": Integer(1, 9), "rule": ["a", "b"]}

@@ -7,7 +7,7 @@ import pytest
 from brian2 import ms
 from numpy.testing import assert_allclose
 
-from hrsnn.distributions import Gamma
+from hrsnn.laws import Gamma
 from hrsnn.optimize import (
     Search,
     convergence,

@@ -13,7 +13,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from hrsnn.distributions import Gamma
+from hrsnn.laws import Gamma
 from hrsnn.optimize import Space, minimize, resume
 from hrsnn.optimize.run import _modules
 from hrsnn.optimize.storage import Storage
@@ -241,7 +241,7 @@ def test_workers_are_forked_with_what_objective_points_and_script_need(monkeypat
     monkeypatch.setitem(sys.modules, "__main__", script)
     assert _of_main_script() == ["hrsnn.optimize.run", "json"]
     space = Space({"tau": Gamma(mean=(1.0, 2.0), shape=3), "k": (0, 1)})
-    assert _modules(bowl, space) == ["hrsnn.distributions", "hrsnn.optimize.evaluate", bowl.__module__]
+    assert _modules(bowl, space) == ["hrsnn.laws", "hrsnn.optimize.evaluate", bowl.__module__]
 
 
 @pytest.mark.slow

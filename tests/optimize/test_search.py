@@ -9,7 +9,7 @@ from brian2 import ms
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from hrsnn.distributions import Gamma
+from hrsnn.laws import Gamma
 from hrsnn.optimize import Search, Space, wasserstein
 from hrsnn.optimize.warp import Warp
 

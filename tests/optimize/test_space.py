@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from hrsnn.distributions import Gamma, LogNormal, Normal, Uniform
+from hrsnn.laws import Gamma, LogNormal, Normal, Uniform
 from hrsnn.optimize import Integer, Space
 
 SPACE = Space(

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import linalg
 
 from hrsnn import Gamma, PoissonEncoder, Reservoir, STDPClassifier, pruning, topology
-from hrsnn.coding import PopulationCode
+from hrsnn.inputs.codes import PopulationCode
 from hrsnn.models import LIF, STDP, AdaptiveConductanceLIF, PowerLawSTDP
 from hrsnn.pruning.graphs import edges_of
 

@@ -1,0 +1,9 @@
+"""Recurrent networks of spiking neurons that respond to series: their graphs, the reservoir and the forecaster."""
+
+from hrsnn.lazy import lazy
+
+__getattr__, __dir__, __all__ = lazy(
+    __name__,
+    {"reservoir": ["Reservoir", "homogeneous"], "forecaster": ["Forecaster"]},
+    {"topology": "topology"},
+)

@@ -1,0 +1,396 @@
+"""Ensembles made from an estimator's settings, the synapses between them, and the programs that run them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import networkx as nx
+import numpy as np
+
+from hrsnn import pruning
+from hrsnn.inputs.encoders import check_samples
+from hrsnn.simulation import backends, statefile
+from hrsnn.simulation.model import NeuronModel, SynapseModel
+from hrsnn.stdp.coupling import CoupledNetwork, Coupling, wire
+from hrsnn.stdp.layer import CompetitiveLayer
+from hrsnn.stdp.presentation import PresentationNetwork
+from hrsnn.stdp.presenter import Presenter, Response, has_input
+
+__all__ = ["Ensemble", "Ensembles", "check_modalities", "check_settings", "training_keys"]
+
+# Settings of a MultimodalClassifier that have no say in what its ensembles learn alone, and those with none in the
+# training.
+JOINING = {"coupling", "synapse", "fraction", "w_manual", "n_alone"}
+FREE = {"backend", "n_jobs", "checkpoint", "checkpoint_alone", "vote", "balanced", "n_label_samples", "min_votes"}
+COUPLINGS = ("learned", "manual", "none")
+BLOCK = 1000  # samples that are encoded at a time
+W_INITIAL = 0.1  # largest initial weight between ensembles: little beside what is learnt
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Settings of one ensemble; they mean what they mean in ``STDPClassifier``.
+
+    Parameters
+    ----------
+    n_neurons : int
+    neuron : NeuronModel, optional
+    synapse : SynapseModel, optional
+    encoder : PoissonEncoder, FrameEncoder, LatencyEncoder or PopulationEncoder, optional
+        The encoders of all ensembles must show a sample for the same time.
+    w_total : float, optional
+    inhibition : bool or "layer"
+    g_inh : float
+    homeostasis : bool
+    min_spikes : int
+    """
+
+    n_neurons: int = 50
+    neuron: NeuronModel | None = None
+    synapse: SynapseModel | None = None
+    encoder: Any = None
+    w_total: float | None = None
+    inhibition: bool | str = True
+    g_inh: float = 17.0
+    homeostasis: bool = True
+    min_spikes: int = 5
+
+
+class Ensembles:
+    """Ensembles and the synapses between them: what ``CompetitiveLayer`` is to one ensemble. ``connect`` compiles them.
+
+    Ensembles with synapses between them run as one network, others each alone.
+
+    Parameters
+    ----------
+    settings : mapping of str to Ensemble
+    n_features : mapping of str to int
+        Columns of the samples of each modality.
+    synapse : SynapseModel
+        Synapse between ensembles.
+    seed : int
+    **common
+        The settings of ``CompetitiveLayer`` that all ensembles share.
+
+    Attributes
+    ----------
+    layers : dict of str to CompetitiveLayer
+    inputs : dict of str to (array of int, array of int) or None
+        Input and neuron of each input synapse; None for all to all. Set, then ``connect``.
+    connections : dict of str to (array of int, array of int)
+        Source and target neuron of the synapses between ensembles ("image_to_audio").
+    presenters : list of (tuple of str, Presenter)
+        The names of the ensembles in each program.
+    """
+
+    presenters: list[tuple[tuple[str, ...], Presenter]]
+
+    def __init__(
+        self,
+        settings: Mapping[str, Ensemble],
+        n_features: Mapping[str, int],
+        synapse: SynapseModel,
+        *,
+        seed: int,
+        **common: Any,
+    ):
+        self.settings, self.synapse, self.seed, self.backend = dict(settings), synapse, seed, common["backend"]
+        self.layers = {
+            name: CompetitiveLayer(n_features[name], **vars(ensemble), **common, seed=_own_seed(seed, k))
+            for k, (name, ensemble) in enumerate(settings.items())
+        }
+        self.inputs: dict[str, tuple[np.ndarray, np.ndarray] | None] = dict.fromkeys(self.layers)
+        self.connections: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+
+    @property
+    def networks(self) -> dict[str, PresentationNetwork]:
+        """The network of each ensemble."""
+        return {name: p.network.part(name) for names, p in self.presenters for name in names}  # type: ignore[union-attr]
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of possible input synapses."""
+        return sum(layer.n_inputs * layer.n_neurons for layer in self.layers.values())
+
+    # Wiring
+
+    def thin(self, schedule: pruning.STDPPruning) -> None:
+        """Draw the input synapses that a schedule "before" leaves."""
+        for k, (name, layer) in enumerate(self.layers.items()):
+            rng = np.random.default_rng([self.seed, 3, k])
+            i, j = np.nonzero(schedule.random_mask((layer.n_inputs, layer.n_neurons), None, rng))
+            self.inputs[name] = i, j
+
+    def initial_weights(self) -> dict[str, np.ndarray]:
+        """Return the input weights that learning starts from."""
+        return {f"{name}_input_to_exc.w": own.initial_weights(self.inputs[name]) for name, own in self.layers.items()}
+
+    def couple(self, fraction: float, labels: Mapping[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
+        """Draw the synapses between ensembles, and return initial weights for them.
+
+        One half of each ensemble, drawn at random, may send, the other half may receive.
+
+        Parameters
+        ----------
+        fraction : float
+            Share of the pairs of neurons that are joined.
+        labels : mapping of str to array of int, optional
+            Labels of the neurons; only neurons of the same label (not -1) are pairs.
+        """
+        rng = np.random.default_rng([self.seed, 5])
+        mixed = {name: rng.permutation(layer.n_neurons) for name, layer in self.layers.items()}
+        weights = {}
+        for a, b in ((a, b) for a in mixed for b in mixed if a != b):
+            tags = None if labels is None else (labels[a], labels[b])
+            n_pairs = len(mixed[a]) * len(mixed[b])
+            if tags is not None:
+                n_pairs = int(((tags[0][:, None] == tags[1]) & (tags[1] >= 0)).sum())
+            senders, receivers = mixed[a][: len(mixed[a]) // 2], mixed[b][len(mixed[b]) // 2 :]
+            source, target = wire(senders, receivers, n_pairs, fraction, rng, tags)
+            if len(source):
+                self.connections[f"{a}_to_{b}"] = source, target
+                weights[f"{a}_to_{b}.w"] = W_INITIAL * rng.random(len(source))
+        if not weights:
+            advice = "." if labels is None else ", or n_alone, so that the neurons find labels."
+            raise ValueError(
+                f"fraction={fraction} of the pairs of neurons is no synapse. Raise fraction or n_neurons{advice}"
+            )
+        return weights
+
+    def wiring(self) -> dict[str, np.ndarray]:
+        """Return which synapses there are, where not all are: for files."""
+        pairs = {**self.connections, **self.inputs}
+        return {f"{name}.connections": np.stack(pair) for name, pair in pairs.items() if pair is not None}
+
+    def rewire(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Take over the ``wiring`` among arrays, for ``connect``, and return the others: the state."""
+        end = ".connections"
+        pairs = {key.removesuffix(end): (array[0], array[1]) for key, array in arrays.items() if key.endswith(end)}
+        self.inputs = {name: pairs.get(name) for name in self.layers}
+        self.connections = {name: pair for name, pair in pairs.items() if name not in self.layers}
+        return {key: array for key, array in arrays.items() if not key.endswith(end)}
+
+    def connect(self) -> None:
+        """Compile the network with the present synapses."""
+        made = {name: layer.part(self.inputs[name], f"{name}_") for name, layer in self.layers.items()}
+        values = {key: value for _, own in made.values() for key, value in own.items()}
+        values |= {f"{name}_input.seed_": layer.seed for name, layer in self.layers.items()}
+        couplings = []
+        for k, (name, connections) in enumerate(self.connections.items()):
+            source, target = name.split("_to_")
+            couplings.append(Coupling(source, target, self.synapse, connections))
+            drawn = self.synapse.draw(len(connections[0]), np.random.default_rng([self.seed, 7, k]))
+            values |= {f"{name}.{key}": value for key, value in drawn.items()}
+        groups = [tuple(made)] if couplings else [(name,) for name in made]
+        self.presenters = []
+        for names in groups:
+            network = CoupledNetwork(tuple(made[name][0] for name in names), tuple(couplings))
+            own = {key: value for key, value in values.items() if key.startswith(tuple(f"{name}_" for name in names))}
+            self.presenters.append((names, Presenter(network, own, backend=self.backend)))
+
+    # Running
+
+    def learn(
+        self, X: Mapping[str, np.ndarray], state: dict[str, np.ndarray], rate: float = 1.0
+    ) -> dict[str, np.ndarray]:
+        """Show a batch of samples, and return the new state; ``rate`` scales all learning rates."""
+        new = dict(state)
+        for names, presenter in self.presenters:
+            own = {key: value for key, value in state.items() if key in presenter.carried}
+            own |= {key: value * rate for key, value in presenter.values.items() if key.endswith(".eta")}
+            new |= presenter.learn([self.layers[name].encoder.encode(X[name]) for name in names], own)[0]
+        return new
+
+    def settle(self, X: Mapping[str, np.ndarray], state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Show a batch with fixed weights, so that thresholds adapt to them; they stay where homeostasis is off."""
+        new = dict(state)
+        for names, presenter in self.presenters:
+            own = {key: value for key, value in state.items() if key in presenter.carried}
+            new |= presenter.settle([self.layers[name].encoder.encode(X[name]) for name in names], own)[0]
+        return new
+
+    def respond(
+        self,
+        X: Mapping[str, np.ndarray],
+        state: Mapping[str, np.ndarray],
+        n_jobs: int = 1,
+        min_spikes: int | None = None,
+    ) -> Response:
+        """Return the response to samples; a modality that is not in X is silence."""
+        n, networks = len(next(iter(X.values()))), self.networks
+        blocks = {
+            name: self.layers[name].encoder.encode(X[name])
+            if name in X
+            else np.full((n, network.n_frames * network.n_input), network.encoding.silent)
+            for name, network in networks.items()
+        }
+        return Response.beside(
+            [p.respond([blocks[name] for name in names], state, n_jobs, min_spikes) for names, p in self.presenters]
+        )
+
+    # Views
+
+    def split(self, values: np.ndarray) -> dict[str, np.ndarray]:
+        """Return values of all neurons, along the last axis, by ensemble."""
+        ends = np.cumsum([layer.n_neurons for layer in self.layers.values()])
+        return dict(zip(self.layers, np.split(values, ends[:-1], axis=-1), strict=True))
+
+    def balance(self, counts: np.ndarray, X: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return each neuron's share of the spikes of its ensemble, sample by sample.
+
+        It is zero where none fired, and where the ensemble perceived nothing and only echoed the others.
+
+        Parameters
+        ----------
+        counts : array of shape (n_samples, n_neurons of all ensembles)
+        X : mapping of str to array of shape (n_samples, n_features)
+            The samples that drew these counts.
+        """
+        shares = {name: own / np.maximum(own.sum(axis=1, keepdims=True), 1) for name, own in self.split(counts).items()}
+        return np.hstack([own * self._perceived(name, X)[:, None] for name, own in shares.items()])
+
+    def _perceived(self, name: str, X: Mapping[str, np.ndarray]) -> np.ndarray:
+        n = len(next(iter(X.values())))
+        if name not in X:
+            return np.zeros(n, dtype=bool)
+        encode, network = self.layers[name].encoder.encode, self.networks[name]
+        return np.concatenate([has_input(network, encode(X[name][k : k + BLOCK])) for k in range(0, n, BLOCK)])
+
+    def fingerprint(self, settings: Any, arrays: Mapping[str, np.ndarray]) -> str:
+        """Return a hash of what decides what ensembles learn alone: ``settings``, their own, and the samples."""
+        models = [model for layer in self.layers.values() for model in (layer.neuron, layer.synapse)]
+        described = [(model.code(), model.values()) for model in models]
+        encoders = [(type(layer.encoder).__name__, layer.encoder.values()) for layer in self.layers.values()]
+        others = [replace(own, neuron=None, synapse=None, encoder=None) for own in self.settings.values()]
+        key = repr([settings, list(self.settings), described, encoders, others])
+        for name, array in arrays.items():
+            key = statefile.fingerprint([name, key], array)
+        return key
+
+    def weights(self, state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return all weights as matrices, zero where there is no synapse."""
+        found = {name: network.matrix(state[f"{name}_input_to_exc.w"]) for name, network in self.networks.items()}
+        for name, connections in self.connections.items():
+            source, target = name.split("_to_")
+            found[name] = np.zeros((self.layers[source].n_neurons, self.layers[target].n_neurons))
+            found[name][connections] = state[f"{name}.w"]
+        return found
+
+    def graph(self, state: Mapping[str, np.ndarray]) -> nx.DiGraph:
+        """Return positive weights as a graph; nodes are (ensemble, "input" or "exc", index)."""
+        graph = nx.DiGraph()
+        for name, network in self.networks.items():
+            graph.add_nodes_from((name, "input", i) for i in range(network.n_input))
+            graph.add_nodes_from((name, "exc", j) for j in range(network.n_neurons))
+            w = state[f"{name}_input_to_exc.w"]
+            i, j = (index[w > 0].tolist() for index in network.indices())
+            _add(graph, (name, "input"), i, (name, "exc"), j, w[w > 0])
+        for name, (source, target) in self.connections.items():
+            w = state[f"{name}.w"]
+            a, b = name.split("_to_")
+            _add(graph, (a, "exc"), source[w > 0].tolist(), (b, "exc"), target[w > 0].tolist(), w[w > 0])
+        return graph
+
+
+def check_modalities(X: Any, y: Any, ensembles: Any, learning: bool) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+    """Return the modalities that are there, in the order of the ensembles, and the labels, all checked.
+
+    Parameters
+    ----------
+    X : mapping of str to array of shape (n_samples, n_features) or None
+    y : array of shape (n_samples,) or None
+    ensembles : mapping of str to Ensemble
+    learning : bool
+        Whether all modalities are needed.
+    """
+    _check_ensembles(ensembles)
+    names = ", ".join(ensembles)
+    if not isinstance(X, Mapping):
+        raise TypeError(f"X must be a mapping of modality to samples ({names}), got {type(X).__name__}.")
+    if unknown := [name for name in X if name not in ensembles]:
+        raise ValueError(f"X has a modality {unknown[0]!r}, but the ensembles are: {names}.")
+    given = {name: check_samples(X[name]) for name in ensembles if X.get(name) is not None}
+    if not given or (learning and len(given) < len(ensembles)):
+        missing = ", ".join(name for name in ensembles if name not in given)
+        raise ValueError(f"X lacks {missing}. Learning needs all of {names}, a response at least one.")
+    sizes = {name: len(samples) for name, samples in given.items()}
+    n = next(iter(sizes.values()))
+    if any(size != n for size in sizes.values()):
+        raise ValueError(f"Each row of X is one thing in all modalities, but their numbers of rows differ: {sizes}.")
+    if y is not None:
+        y = np.asarray(y)
+        if y.shape != (n,):
+            raise ValueError(f"y must have shape ({n},), one label a sample, got {y.shape}.")
+    return given, y
+
+
+def check_settings(classifier: Any) -> None:
+    """Refuse wrong settings of a ``MultimodalClassifier``, by name."""
+    n_alone = 1 if classifier.n_alone is None else classifier.n_alone
+    least = int(classifier.coupling == "manual")  # the labels come from what was seen
+    for name, value, low in (
+        ("n_epochs", classifier.n_epochs, 1),
+        ("n_alone", n_alone, least),
+        ("n_label_samples", classifier.n_label_samples, 1),
+    ):
+        if not isinstance(value, (int, np.integer)) or value < low:
+            raise ValueError(f"{name} must be an integer of at least {low}, got {value!r}.")
+    if classifier.coupling not in COUPLINGS:
+        raise ValueError(f"coupling must be one of {', '.join(map(repr, COUPLINGS))}, got {classifier.coupling!r}.")
+    if not 0 < classifier.fraction <= 0.5:
+        raise ValueError(f"fraction must be in (0, 0.5], got {classifier.fraction!r}.")
+    if not 0 < classifier.w_manual < np.inf:
+        raise ValueError(f"w_manual must be positive, got {classifier.w_manual!r}.")
+    if classifier.min_votes is not None and not classifier.min_votes >= 0:
+        raise ValueError(f"min_votes must not be negative, or None, got {classifier.min_votes!r}.")
+    if not isinstance(classifier.seed, (int, np.integer)) or not 0 <= classifier.seed < 2**31:
+        raise ValueError(f"seed must be an integer in 0..2**31 - 1, got {classifier.seed!r}.")
+    if classifier.coupling != "none" and len(classifier.ensembles) < 2:
+        raise ValueError("One ensemble has nothing to couple with: add another, or take coupling='none'.")
+
+
+def training_keys(classifier: Any, X: Mapping[str, np.ndarray], y: np.ndarray | None, n_alone: int) -> tuple[str, str]:
+    """Return hashes of what decides what is learnt alone, and of what decides a training, of ``MultimodalClassifier``.
+
+    Parameters
+    ----------
+    classifier : MultimodalClassifier
+        With its ``ensembles_``.
+    X, y
+        As in ``fit``.
+    n_alone : int
+        Samples that the ensembles learn alone.
+    """
+    settings = {name: value for name, value in classifier.get_params(deep=False).items() if name not in FREE}
+    shared = {name: value for name, value in settings.items() if name not in {"ensembles", *JOINING}}
+    shared["pruning"] = classifier._while_learning()
+    alone = classifier.ensembles_.fingerprint([shared, n_alone, backends.resolve(classifier.backend)], X)
+    synapse = classifier.ensembles_.synapse
+    joining = [settings[name] for name in sorted(JOINING - {"n_alone", "synapse"})]  # n_alone is in the first key
+    joining += [synapse.code(), synapse.values()]
+    if classifier.coupling != "manual" or y is None:
+        return alone, statefile.fingerprint([alone, joining], np.empty(0))
+    joining += [classifier.n_label_samples, classifier.min_votes]  # the labels decide what is joined
+    return alone, statefile.fingerprint([alone, joining], y)
+
+
+def _check_ensembles(ensembles: Any) -> None:
+    if not isinstance(ensembles, Mapping) or not ensembles:
+        raise TypeError(f"ensembles must be a mapping of modality to Ensemble, got {ensembles!r}.")
+    for name, ensemble in ensembles.items():
+        if not (isinstance(name, str) and name.isidentifier() and name.islower() and "_" not in name):
+            raise ValueError(f"The name of an ensemble must be a word in lower case, such as 'image', got {name!r}.")
+        if not isinstance(ensemble, Ensemble):
+            raise TypeError(f"ensembles[{name!r}] must be an Ensemble, got {type(ensemble).__name__}.")
+
+
+def _own_seed(seed: int, k: int) -> int:
+    """Return the seed of ensemble k: the ensembles draw different weights and spikes."""
+    return int(np.random.SeedSequence([seed, k]).generate_state(1)[0]) >> 1
+
+
+def _add(graph: nx.DiGraph, pre: tuple, i: list[int], post: tuple, j: list[int], weights: np.ndarray) -> None:
+    edges = zip(i, j, weights.tolist(), strict=True)
+    graph.add_weighted_edges_from(((*pre, a), (*post, b), w) for a, b, w in edges)

@@ -1,0 +1,159 @@
+"""A layer of competing neurons made from an estimator's settings: models, parameter draws, initial weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from brian2 import Quantity, ms
+from brian2.units.fundamentalunits import fail_for_dimension_mismatch
+
+from hrsnn.inputs.encoders import PoissonEncoder
+from hrsnn.models import AdaptiveConductanceLIF, ConductanceLIF, PowerLawSTDP
+from hrsnn.simulation import backends
+from hrsnn.simulation.model import NeuronModel, SynapseModel
+from hrsnn.stdp import dense_projection
+from hrsnn.stdp.presentation import PresentationNetwork
+from hrsnn.stdp.presenter import Presenter
+
+__all__ = ["CompetitiveLayer"]
+
+W_TOTAL_PER_INPUT = 0.1  # normalisation: 78.4 for the 784 pixels of Diehl & Cook
+W_INITIAL = 0.3  # largest initial weight, nearly
+
+
+class CompetitiveLayer:
+    """Inputs and competing neurons of given settings; ``connect`` compiles them.
+
+    The settings are those of ``STDPClassifier``, where they are described.
+
+    Attributes
+    ----------
+    n_inputs : int
+    neuron, synapse, encoder
+        The models in use.
+    network : PresentationNetwork
+    presenter : Presenter
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of range.
+    DimensionMismatchError
+        If dt is not a time.
+    """
+
+    network: PresentationNetwork
+    presenter: Presenter
+
+    def __init__(
+        self,
+        n_features: int,
+        *,
+        n_neurons: int,
+        neuron: NeuronModel | None,
+        synapse: SynapseModel | None,
+        encoder: Any,
+        w_total: float | None,
+        inhibition: bool | str,
+        g_inh: float,
+        homeostasis: bool,
+        min_spikes: int,
+        max_retries: int,
+        batch_size: int,
+        dt: Quantity,
+        dense_kernel: bool | None,
+        backend: str | None,
+        seed: int,
+    ):
+        self.encoder = PoissonEncoder() if encoder is None else encoder
+        self.neuron = AdaptiveConductanceLIF() if neuron is None else neuron
+        self.synapse = PowerLawSTDP(eta=0.02, offset=0.1) if synapse is None else synapse
+        fail_for_dimension_mismatch(dt, ms, "dt must be a time")
+        if not 0 < float(dt) <= float(self.encoder.duration):
+            raise ValueError(f"dt must be positive and at most the duration of a sample, got {dt}.")
+        if inhibition not in (True, False, "layer"):
+            raise ValueError(f"inhibition must be True, False or 'layer', got {inhibition!r}.")
+        if w_total is not None and not 0 < w_total < np.inf:
+            raise ValueError(f"w_total must be positive, got {w_total!r}.")
+        if not 0 <= g_inh < np.inf:
+            raise ValueError(f"g_inh must not be negative, got {g_inh!r}.")
+        if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**31:
+            raise ValueError(f"seed must be an integer in 0..2**31 - 1, got {seed!r}.")
+        self.n_inputs = self.encoder.n_inputs(n_features)
+        self.n_neurons, self.seed, self.backend, self.dense_kernel = n_neurons, seed, backend, dense_kernel
+        self.inhibitory = ConductanceLIF() if inhibition == "layer" else None
+        self._settings = {
+            "n_on": round(float(self.encoder.duration / dt)),
+            "n_rest": round(float(self.encoder.rest / dt)),
+            "dt": dt,
+            "batch_size": batch_size,
+            "inhibition": bool(inhibition),
+            "min_spikes": min_spikes,
+            "max_retries": max_retries,
+        }
+        rng = np.random.default_rng([seed, 0])
+        self._neuron_values = self.neuron.draw(n_neurons, rng)
+        if not homeostasis and "theta_plus" in self._neuron_values:
+            self._neuron_values["theta_plus"] = 0 * self._neuron_values["theta_plus"]
+        self._synapse_values = self.synapse.draw(self.n_inputs * n_neurons, rng)
+        self._values = {
+            "exc.w_total": np.full(n_neurons, W_TOTAL_PER_INPUT * self.n_inputs if w_total is None else float(w_total)),
+            "control.min_spikes": min_spikes,
+            "control.g_inh" if self.inhibitory is None else "inh_to_exc.g_inh": g_inh,
+        }
+
+    def models(self) -> list[Any]:
+        """Return what tells the models in use from others, to compare trainings."""
+        models = [(model.code(), model.values()) for model in (self.neuron, self.synapse)]
+        return [models, type(self.encoder).__name__, self.encoder.values()]
+
+    def connect(self, connections: tuple[np.ndarray, np.ndarray] | None = None) -> None:
+        """Compile the network with all synapses, or with those at ``connections`` (input and neuron of each)."""
+        self.network, values = self.part(connections)
+        self.presenter = Presenter(self.network, values, self.seed, self.backend)
+
+    def part(
+        self, connections: tuple[np.ndarray, np.ndarray] | None = None, prefix: str = ""
+    ) -> tuple[PresentationNetwork, dict[str, Any]]:
+        """Return the network, not compiled, and the values of its parameters.
+
+        Parameters
+        ----------
+        connections : (array of int, array of int), optional
+            Input and neuron of each synapse; all to all if None.
+        prefix : str
+            What the names of its objects begin with.
+        """
+        able = (
+            dense_projection.supports(self.synapse) and connections is None and backends.resolve(self.backend) == "cpp"
+        )
+        if self.dense_kernel and not able:
+            raise ValueError(
+                "dense_kernel=True needs backend 'cpp', all synapses present and a synapse model that changes w alone "
+                "at postsynaptic spikes, without laws. Leave it at None to use it where it can."
+            )
+        network = PresentationNetwork(
+            n_input=self.n_inputs,
+            n_neurons=self.n_neurons,
+            neuron=self.neuron,
+            synapse=self.synapse,
+            encoding=self.encoder.encoding,
+            connections=connections,
+            dense=able and self.dense_kernel is not False,
+            inhibitory=self.inhibitory,
+            prefix=prefix,
+            **self._settings,
+        )
+        kept = slice(None) if connections is None else connections[0] * self.n_neurons + connections[1]
+        drawn = {key: value[kept] if np.ndim(value) else value for key, value in self._synapse_values.items()}
+        values = {f"exc.{name}": value for name, value in self._neuron_values.items()}
+        values |= {f"input_to_exc.{name}": value for name, value in drawn.items()}
+        values |= self._values
+        return network, {f"{prefix}{name}": value for name, value in values.items()}
+
+    def initial_weights(self, connections: tuple[np.ndarray, np.ndarray] | None = None) -> np.ndarray:
+        """Return the uniform random weights that learning starts from, one for each synapse."""
+        rng = np.random.default_rng([self.seed, 4])
+        weights = W_INITIAL * (rng.random((self.n_inputs, self.n_neurons)) + 0.01)
+        return weights.ravel() if connections is None else weights[connections]

@@ -1,0 +1,308 @@
+"""Present samples to a network: block after block, learning or frozen, the state carried as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hrsnn.simulation.engine import Engine, engine
+from hrsnn.simulation.functions import NEVER
+from hrsnn.simulation.model import Model, SynapseModel
+from hrsnn.stdp.coupling import CoupledNetwork
+from hrsnn.stdp.presentation import PresentationNetwork
+
+__all__ = ["Presenter", "Response", "UnhealthyNetwork", "has_input"]
+
+FEWEST_TO_JUDGE = 10  # samples without a spike that show a silent network, not a blank sample
+
+Samples = np.ndarray | Sequence[np.ndarray]
+
+
+class UnhealthyNetwork(RuntimeError):
+    """A network is silent, fires without end, or has weights that are NaN."""
+
+
+class Response(NamedTuple):
+    """What a network answers to samples.
+
+    Attributes
+    ----------
+    counts : array of shape (n_samples, n_neurons)
+        Spike counts of each sample's last presentation: what is read out.
+    spikes : array of shape (n_samples,)
+        Spikes of all neurons in all presentations of a sample: what it costs.
+    presentations : array of shape (n_samples,)
+        How often each sample was shown.
+    """
+
+    counts: np.ndarray
+    spikes: np.ndarray
+    presentations: np.ndarray
+
+    @classmethod
+    def join(cls, parts: Iterable[Response]) -> Response:
+        """Return the response to all samples from those to blocks of them."""
+        return cls(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+    @classmethod
+    def beside(cls, groups: Sequence[Response]) -> Response:
+        """Return the response of networks side by side: all their neurons, and the most presentations."""
+        counts, spikes, presentations = zip(*groups, strict=True)
+        return cls(np.hstack(counts), np.sum(spikes, axis=0), np.max(presentations, axis=0))
+
+
+class Presenter:
+    """A compiled network with its parameter values, ready to learn from samples or to respond to them.
+
+    Samples are arrays of shape (n_samples, n_inputs), encoded; for several ensembles a sequence of such arrays.
+
+    Parameters
+    ----------
+    network : PresentationNetwork or CoupledNetwork
+    values : mapping of str to number, Quantity or array
+        Parameters under ``group.variable``; they do not belong to the compiled code.
+    seed : int
+        Seed of the input spikes, unless ``values`` has one for each ensemble.
+    backend : str, optional
+        Back end, as in ``hrsnn.simulation.engine.engine``.
+    """
+
+    def __init__(
+        self,
+        network: PresentationNetwork | CoupledNetwork,
+        values: Mapping[str, Any],
+        seed: int = 0,
+        backend: str | None = None,
+    ):
+        self.network = network
+        self.values = {name: np.asarray(value) for name, value in values.items()}
+        self.seed = seed
+        self.engine: Engine = engine(network.blueprint(), backend)
+
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """Names of the variables that a block hands to the next."""
+        carried = [f"{coupling.name}.w" for coupling in self.network.couplings]
+        for part in self.network.parts:
+            neuron, inhibitory = part.neuron, part.inhibitory
+            names = [*neuron.rest, *neuron.start, *(["refractory_left"] if neuron.refractory else [])]
+            names += ["changed", "spiked", *(["last_step"] if part.sends else [])]
+            own = ["input_to_exc.w", *(f"exc.{name}" for name in names)]
+            if inhibitory is not None:
+                own += [f"inh.{name}" for name in (*inhibitory.rest, "refractory_left")]
+            carried += [part.prefix + name for name in (*own, "input.last_step", "input.draw", "control.n_recent")]
+        return tuple(carried)
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """Names of the variables that tell the response."""
+        names = ("spikes.i", "spikes.t", "control.n_presentations")
+        return tuple(part.prefix + name for part in self.network.parts for name in names)
+
+    def initial(self) -> dict[str, np.ndarray]:
+        """Return the first values of the neurons' variables, from the parameter values.
+
+        A program in the cache holds those of the values that it was first compiled with.
+        """
+        first = {}
+        for part in self.network.parts:
+            groups = [("exc", part.neuron), *([("inh", part.inhibitory)] if part.inhibitory is not None else [])]
+            for group, model in groups:
+                group = part.prefix + group
+                known = {name: self.values.get(f"{group}.{name}", value) for name, value in model.parameters.items()}
+                for variable, text in {**model.rest, **model.start}.items():
+                    value = known[text] if text in known else float(text)
+                    first[f"{group}.{variable}"] = np.full(part.n_neurons, np.asarray(value, dtype=float))
+        return first
+
+    def learn(self, samples: Samples, state: Mapping[str, np.ndarray], **values: Any) -> tuple[dict, np.ndarray]:
+        """Show samples with plasticity and homeostasis on.
+
+        Parameters
+        ----------
+        samples : array of shape (n_samples, n_inputs), or a sequence of them
+            Encoded samples, at most ``network.batch_size``.
+        state : mapping of str to array
+            State to start from: the last block's, or just ``input_to_exc.w``; what is missing is at its start.
+        **values
+            Parameters of the synapses for this block, e.g. ``eta``.
+
+        Returns
+        -------
+        state : dict of str to array
+        counts : array of shape (n_samples, n_neurons)
+            Spike counts of each sample's last presentation.
+
+        Raises
+        ------
+        RuntimeError
+            If the weights become NaN, or the network is silent or fires without end.
+        """
+        blocks = _each(samples)
+        inputs = {**self._inputs(samples, learning=1), **self.initial(), **state}
+        inputs |= {f"input_to_exc.{name}": value for name, value in values.items()}
+        return self._learn(inputs, blocks)
+
+    def settle(self, samples: Samples, state: Mapping[str, np.ndarray]) -> tuple[dict, np.ndarray]:
+        """Show samples with homeostasis on and the weights fixed, so that thresholds adapt to them.
+
+        Parameters
+        ----------
+        samples, state
+            As in ``learn``.
+
+        Returns
+        -------
+        state, counts
+            As from ``learn``; the weights are those given.
+        """
+        inputs = {**self._inputs(samples, learning=1), **self.initial(), **state}
+        for part in self.network.parts:
+            totals = part.matrix(np.asarray(state[f"{part.prefix}input_to_exc.w"])).sum(axis=0)
+            inputs[f"{part.prefix}exc.w_total"] = totals  # what the weights have: normalisation leaves them
+        new, counts = self._learn(inputs | self._frozen(self._synapses()), _each(samples))
+        return {**new, **{f"{name}.w": state[f"{name}.w"] for name in self._synapses()}}, counts
+
+    def _learn(
+        self, inputs: Mapping[str, np.ndarray], blocks: Sequence[np.ndarray]
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        result = self.engine.run(inputs, (*self.carried, *self.recorded))
+        counts = self._response(result, blocks, [part.min_spikes for part in self.network.parts]).counts
+        new = {name: result[name] for name in self.carried}
+        for part, block in zip(self.network.parts, blocks, strict=True):
+            n_steps = int(result[f"{part.prefix}control.n_presentations"][0]) * self.network.n_total
+            for name in (f"{part.prefix}input.last_step", f"{part.prefix}exc.last_step"):
+                if name in new:
+                    new[name] = np.maximum(new[name] - n_steps, -NEVER)
+            self._check_health(part, result, len(block))
+        if not all(np.isfinite(value).all() for name, value in new.items() if name.endswith(".w")):
+            raise UnhealthyNetwork(
+                "Weights have become NaN. Lower the learning rate of the synapse, or check its bounds."
+            )
+        return new, counts
+
+    def respond(
+        self, samples: Samples, state: Mapping[str, np.ndarray], n_jobs: int = 1, min_spikes: int | None = None
+    ) -> Response:
+        """Show samples to the frozen network. The response to a sample does not depend on the others.
+
+        Parameters
+        ----------
+        samples : array of shape (n_samples, n_inputs), or a sequence of them
+            Encoded samples, any number.
+        state : mapping of str to array
+            Weights and thresholds; neurons start each sample at rest.
+        n_jobs : int
+            Processes side by side, where the back end has processes.
+        min_spikes : int, optional
+            A sample that draws fewer is shown again; as the network was declared if None.
+
+        Returns
+        -------
+        Response
+            The neurons of several ensembles stand one after another.
+        """
+        neurons = {f"{part.prefix}exc": part.neuron for part in self.network.parts}
+        kept = [f"{group}.{name}" for group, neuron in neurons.items() for name in neuron.start]
+        kept += [f"{name}.w" for name in self._synapses()]
+        frozen = {**self.initial(), **{name: state[name] for name in kept if name in state}}
+        frozen |= self._frozen({**neurons, **self._synapses()})
+        least = {part.prefix: part.min_spikes if min_spikes is None else min_spikes for part in self.network.parts}
+        frozen |= {f"{prefix}control.min_spikes": np.asarray(value) for prefix, value in least.items()}
+        arrays, size = _each(samples), self.network.batch_size
+        starts = range(0, len(arrays[0]), size)
+        blocks = [[array[start : start + size] for array in arrays] for start in starts]
+        states = [{**self._inputs(block, learning=0), **frozen} for block in blocks]
+        results = self.engine.run_many(states, self.recorded, n_jobs)
+        pairs = zip(results, blocks, strict=True)
+        return Response.join(self._response(result, block, list(least.values())) for result, block in pairs)
+
+    def _synapses(self) -> dict[str, SynapseModel]:
+        """Return the plastic projections and their models."""
+        inputs = {f"{part.prefix}input_to_exc": part.synapse for part in self.network.parts}
+        return inputs | {coupling.name: coupling.synapse for coupling in self.network.couplings}
+
+    def _frozen(self, models: Mapping[str, Model]) -> dict[str, np.ndarray]:
+        """Return the parameters that stop models from changing."""
+        still = {f"{group}.{name}": value for group, model in models.items() for name, value in model.frozen.items()}
+        return {name: np.full_like(self.values[name], float(value), dtype=float) for name, value in still.items()}
+
+    def _inputs(self, samples: Samples, learning: int) -> dict[str, Any]:
+        own: dict[str, Any] = {}
+        for part, block in zip(self.network.parts, _each(samples), strict=True):
+            table = np.zeros((part.batch_size, part.n_frames * part.n_input))
+            table[: len(block)] = block
+            shown = np.zeros(part.batch_size + 1)
+            shown[: len(block)] = has_input(part, block)
+            groups = ("input", "exc", "control", *(["inh"] if part.inhibitory is not None else []))
+            values: dict[str, Any] = {f"{group}.learning": learning for group in groups}
+            values |= {"samples.values": table, "shown.values": shown, "control.n_samples": len(block)}
+            own |= {f"{part.prefix}{name}": value for name, value in values.items()}
+        seeds = {f"{part.prefix}input.seed_": self.seed for part in self.network.parts}
+        return {**seeds, **self.values, **own}
+
+    def _response(
+        self, result: Mapping[str, np.ndarray], blocks: Sequence[np.ndarray], min_spikes: Sequence[int]
+    ) -> Response:
+        """Sort the spikes by sample; which presentation was an ensemble's last follows from the counts themselves."""
+        parts = self.network.parts
+        counts = [self._counts(part, result) for part in parts]
+        totals = np.stack([each.sum(axis=1) for each in counts])
+        least = np.stack([n * has_input(part, block) for n, part, block in zip(min_spikes, parts, blocks, strict=True)])
+        n_samples, n_presentations = len(blocks[0]), totals.shape[1]
+        last: list[int] = []  # presentation of each sample
+        read = np.zeros((len(parts), n_samples), dtype=int)  # the last one to each ensemble
+        active, retries = np.ones(len(parts), dtype=bool), 0
+        for k in range(n_presentations if n_presentations >= n_samples else 0):
+            sample = min(len(last), n_samples - 1)
+            read[active, sample] = k
+            quiet = active & (totals[:, k] < least[:, sample]) & (retries < self.network.max_retries)
+            again = quiet.any()
+            active, retries = (quiet, retries + 1) if again else (np.ones(len(parts), dtype=bool), 0)
+            if not again:
+                last.append(k)
+        if len(last) != n_samples:
+            raise RuntimeError(
+                f"The run ended after {len(last)} of {n_samples} samples. This is a bug: please report it."
+            )
+        presentations = np.diff(last, prepend=-1)
+        spikes = np.add.reduceat(totals.sum(axis=0), np.array(last) - presentations + 1)
+        shown = [each[rows] for each, rows in zip(counts, read, strict=True)]
+        return Response(np.hstack(shown).astype(np.uint16), spikes, presentations)
+
+    def _counts(self, part: PresentationNetwork, result: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the spikes of each neuron in each presentation, array of shape (n_presentations, n_neurons)."""
+        n_presentations = int(result[f"{part.prefix}control.n_presentations"][0])
+        width = part.n_total * float(part.dt)
+        presentation = np.floor(result[f"{part.prefix}spikes.t"] / width + 0.5 / part.n_total).astype(int)
+        index = presentation * part.n_neurons + result[f"{part.prefix}spikes.i"]
+        return np.bincount(index, minlength=n_presentations * part.n_neurons).reshape(n_presentations, part.n_neurons)
+
+    def _check_health(self, part: PresentationNetwork, result: Mapping[str, np.ndarray], n: int) -> None:
+        who = f"The ensemble {part.name!r}" if part.name else "The network"
+        n_presentations = int(result[f"{part.prefix}control.n_presentations"][0])
+        spikes = len(result[f"{part.prefix}spikes.i"]) / n_presentations
+        if spikes == 0 and n >= FEWEST_TO_JUDGE:
+            raise UnhealthyNetwork(
+                f"{who} is silent: no spike in {n_presentations} presentations. Raise the rate of the encoder or "
+                "w_total, lower the threshold of the neuron, and check that the samples are not all near zero."
+            )
+        neuron = part.neuron
+        held = float(np.mean(self.values[f"{part.prefix}exc.{neuron.refractory}"])) if neuron.refractory else 0.0
+        most = part.n_neurons * part.n_total * float(part.dt) / (held + float(part.dt))
+        if spikes > 0.5 * most:
+            raise UnhealthyNetwork(
+                f"{who} fires without end: {spikes:.0f} spikes a presentation, at most {most:.0f} are possible. "
+                "Check lateral inhibition, lower w_total or the rate of the encoder, or raise theta_plus."
+            )
+
+
+def _each(samples: Samples) -> Sequence[np.ndarray]:
+    return (samples,) if isinstance(samples, np.ndarray) else samples
+
+
+def has_input(part: PresentationNetwork, block: np.ndarray) -> np.ndarray:
+    """Tell which encoded samples have input: one without is not shown again, however few spikes it draws."""
+    return (block != part.encoding.silent).any(axis=1)
