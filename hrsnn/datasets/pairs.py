@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from hrsnn.checks import check_integer
+
 __all__ = ["match_labels"]
 
 
@@ -59,8 +61,7 @@ def match_labels(*labels: Any, n_samples: int | None = None, seed: int = 0) -> t
                 "Drop the rows of other classes."
             )
     n = len(sets[0]) if n_samples is None else n_samples
-    if not isinstance(n, (int, np.integer)) or n < 1:
-        raise ValueError(f"n_samples must be an integer of at least 1, got {n_samples!r}.")
+    check_integer("n_samples", n, 1)
     rng = np.random.default_rng(seed)
     first = _repeated(len(sets[0]), n, rng)
     rows = [first]

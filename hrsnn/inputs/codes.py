@@ -9,6 +9,7 @@ import numpy as np
 from brian2 import Hz, Quantity, ms, second
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 
+from hrsnn.checks import check_integer
 from hrsnn.laws import Law, Normal
 
 __all__ = ["CurrentCode", "PopulationCode", "RateCode", "SeriesCode"]
@@ -117,8 +118,8 @@ class PopulationCode(SeriesCode):
         spikes: str = "regular",
     ):
         super().__init__(rate_max, step, spikes)
-        _check_count("PopulationCode: n_fields", n_fields, 2)
-        _check_count("PopulationCode: n_copies", n_copies, 1)
+        check_integer("PopulationCode: n_fields", n_fields, 2)
+        check_integer("PopulationCode: n_copies", n_copies, 1)
         if not 0 < width < np.inf:
             raise ValueError(f"PopulationCode: width must be positive, got {width!r}.")
         self.n_fields, self.width, self.n_copies = n_fields, width, n_copies
@@ -160,7 +161,7 @@ class RateCode(SeriesCode):
         spikes: str = "regular",
     ):
         super().__init__(rate_max, step, spikes)
-        _check_count("RateCode: n_copies", n_copies, 1)
+        check_integer("RateCode: n_copies", n_copies, 1)
         self.n_copies = n_copies
 
     @property
@@ -226,8 +227,3 @@ class CurrentCode(SeriesCode):
     def program(self) -> str:
         """Return all of the code that is compiled in: gains and biases come from files."""
         return f"CurrentCode({self.step!s})"
-
-
-def _check_count(what: str, value: Any, low: int) -> None:
-    if not isinstance(value, (int, np.integer)) or value < low:
-        raise ValueError(f"{what} must be an integer of at least {low}, got {value!r}.")

@@ -9,7 +9,10 @@ import numpy as np
 from brian2 import Hz, Quantity, ms, second
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 
+from hrsnn.checks import check_integer
+
 __all__ = [
+    "Encoder",
     "Encoding",
     "FrameEncoder",
     "LatencyEncoder",
@@ -107,7 +110,18 @@ def _check_rate(who: str, rate_max: Quantity) -> None:
         raise ValueError(f"{who}: rate_max must be positive and finite, got {rate_max}.")
 
 
-class _Encoder:
+class Encoder:
+    """Turns samples into spikes of input neurons, for ``duration``, then ``rest`` without input.
+
+    A subclass has the attributes below, and keeps its settings, and nothing else, as instance attributes.
+
+    Attributes
+    ----------
+    encoding : Encoding
+        Brian2 expressions of the spikes.
+    duration, rest : Quantity (second)
+    """
+
     encoding: Encoding
     duration: Quantity
     rest: Quantity
@@ -115,6 +129,10 @@ class _Encoder:
     def n_inputs(self, n_features: int) -> int:
         """Return the number of input neurons for samples of ``n_features`` values."""
         return n_features
+
+    def encode(self, X: np.ndarray) -> np.ndarray:
+        """Return the values that ``encoding`` reads, array of shape (n_samples, n_inputs), for checked samples."""
+        raise NotImplementedError
 
     def values(self) -> tuple[tuple[str, float], ...]:
         """Return the settings by name, in SI units."""
@@ -125,7 +143,7 @@ class _Encoder:
         return f"{type(self).__name__}({settings})"
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, _Encoder) or type(self) is not type(other):
+        if not isinstance(other, Encoder) or type(self) is not type(other):
             return NotImplemented
         return self.values() == other.values()
 
@@ -133,7 +151,7 @@ class _Encoder:
         return hash((type(self).__name__, self.values()))
 
 
-class PoissonEncoder(_Encoder):
+class PoissonEncoder(Encoder):
     """Each value is the rate of a Poisson input, as a share of ``rate_max``.
 
     Parameters
@@ -188,8 +206,7 @@ class FrameEncoder(PoissonEncoder):
         rest: Quantity = 150 * ms,
     ):
         super().__init__(rate_max, duration, rest)
-        if not isinstance(n_frames, (int, np.integer)) or n_frames < 1:
-            raise ValueError(f"FrameEncoder: n_frames must be an integer of at least 1, got {n_frames!r}.")
+        check_integer("FrameEncoder: n_frames", n_frames, 1)
         self.n_frames = int(n_frames)
 
     @property
@@ -204,7 +221,7 @@ class FrameEncoder(PoissonEncoder):
         return n_features // self.n_frames
 
 
-class LatencyEncoder(_Encoder):
+class LatencyEncoder(Encoder):
     """Each input fires once, the earlier the larger its value; zeros do not fire. Nothing is random.
 
     Value x fires (1 - x) * duration after the start of the sample.
@@ -227,7 +244,7 @@ class LatencyEncoder(_Encoder):
         return np.where(X > 0, (1 - X) * float(self.duration), 1000.0)
 
 
-class PopulationEncoder(_Encoder):
+class PopulationEncoder(Encoder):
     """Each feature drives ``n_fields`` Poisson inputs with Gaussian receptive fields over [0, 1].
 
     Field c fires at rate_max exp(-(x - mu_c)^2 / (2 width^2)), centres mu_c evenly on [0, 1], width one spacing.
@@ -251,8 +268,7 @@ class PopulationEncoder(_Encoder):
         duration: Quantity = 20 * ms,
         rest: Quantity = 0 * ms,
     ):
-        if not isinstance(n_fields, (int, np.integer)) or n_fields < 2:
-            raise ValueError(f"PopulationEncoder: n_fields must be an integer of at least 2, got {n_fields!r}.")
+        check_integer("PopulationEncoder: n_fields", n_fields, 2)
         _check_rate("PopulationEncoder", rate_max)
         _check_times("PopulationEncoder", duration, rest)
         self.n_fields, self.rate_max, self.duration, self.rest = n_fields, rate_max, duration, rest

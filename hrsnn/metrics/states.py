@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from hrsnn.checks import check_integer
 from hrsnn.metrics._checks import Array, finite, matrix
 
 __all__ = [
@@ -70,8 +71,7 @@ def memory_capacity(
         raise ValueError(
             f"states must have shape (n_steps, n_features) and u (n_steps,), got {X.shape}, {signal.shape}."
         )
-    if not (isinstance(tau_max, (int, np.integer)) and tau_max >= 1):
-        raise ValueError(f"tau_max must be an integer of at least 1, got {tau_max!r}.")
+    check_integer("tau_max", tau_max, 1)
     if not 0 < train_fraction < 1 or not 0 <= level < 1 or alpha < 0:
         raise ValueError("train_fraction must be in (0, 1), level in [0, 1) and alpha not negative.")
     n = len(X) - tau_max

@@ -12,6 +12,8 @@ import skopt
 from hrsnn.optimize.evaluate import Evaluation
 from hrsnn.optimize.search import Search, one_thread
 from hrsnn.optimize.space import Integer, Space
+from hrsnn.streams import Search as Streams
+from hrsnn.streams import stream
 
 __all__ = ["parameter_search", "random_search"]
 
@@ -38,7 +40,7 @@ def random_search(
         Holds the evaluations, for the reports.
     """
     search = Search(space, seed=seed)
-    rng = np.random.default_rng([seed, 2])
+    rng = stream(seed, Streams.RANDOM)
     for number in range(n_calls):
         vector = search.space.from_unit(rng.random((1, len(search.space.coordinates))))[0]
         _evaluate(search, number, vector, objective)

@@ -22,6 +22,8 @@ from hrsnn.optimize.fit import posterior_optimizer
 from hrsnn.optimize.kernel import WassersteinMatern
 from hrsnn.optimize.space import Space
 from hrsnn.optimize.warp import Warp
+from hrsnn.streams import Search as Streams
+from hrsnn.streams import stream
 
 __all__ = ["Search"]
 
@@ -108,7 +110,7 @@ class Search:
             raise ValueError(f"n_initial must be at least 2, got {n_initial!r}.")
         self.seed, self.n_initial, self.metric, self.nu, self.batch, self.xi = seed, n_initial, metric, nu, batch, xi
         self.first = [dict(point) for point in first]
-        rng = np.random.default_rng([seed, 0])
+        rng = stream(seed, Streams.DESIGN)
         initial = self.space.from_unit(self.space.latin_hypercube(max(n_initial - len(first), 1), rng))
         self._initial = [*(self.space.encode(point) for point in first), *initial][: max(n_initial, len(first))]
         self._candidates = rng.random((N_CANDIDATES.get(metric, 2000), len(self.space.coordinates)))
@@ -156,7 +158,7 @@ class Search:
         if number < len(self._initial):
             vector = self._initial[number]
         else:
-            vector = self._next(np.random.default_rng([self.seed, 1, number]))
+            vector = self._next(stream(self.seed, Streams.PROPOSAL, number))
         self._pending[number] = vector
         return number, vector
 

@@ -7,6 +7,7 @@ from math import ceil, log2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hrsnn.checks import check_integer
 from hrsnn.pruning.threshold import as_weights
 
 __all__ = ["codebook", "quantize", "storage_bits"]
@@ -116,8 +117,7 @@ def storage_bits(weights: ArrayLike, levels: int | None = None, n_bits: int = 32
 
 def check_levels(levels: int) -> None:
     """Refuse a number of levels that is not an integer of at least 2."""
-    if isinstance(levels, bool) or not isinstance(levels, (int, np.integer)) or levels < 2:
-        raise ValueError(f"levels must be an integer of at least 2 (zero is one level), got {levels!r}.")
+    check_integer("levels", levels, 2, " (zero is one level)")
 
 
 def _groups(weights: ArrayLike, levels: int) -> tuple[NDArray, NDArray, NDArray[np.intp]]:

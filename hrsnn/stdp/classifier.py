@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import inspect
 import os
-from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import networkx as nx
 import numpy as np
-from brian2 import Network, Quantity, ms
-from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from brian2 import Quantity, ms
 from sklearn.utils.validation import check_is_fitted
-from tqdm import tqdm
 
 from hrsnn import pruning
-from hrsnn.inputs.encoders import check_samples
-from hrsnn.simulation import backends, statefile
-from hrsnn.simulation.engine import RuntimeEngine
+from hrsnn.inputs.encoders import Encoder, check_samples
+from hrsnn.simulation import statefile
 from hrsnn.simulation.model import NeuronModel, SynapseModel
-from hrsnn.stdp import estimator
-from hrsnn.stdp.course import batches, settling_rows, silence_lost
-from hrsnn.stdp.layer import CompetitiveLayer
+from hrsnn.stdp.ensembles import COMMON, Ensemble, Ensembles
+from hrsnn.stdp.estimator import STDPEstimator
 from hrsnn.stdp.presenter import Response
-from hrsnn.stdp.vote import NeuronVote
 
 __all__ = ["STDPClassifier"]
 
-MUTABLE = ("backend", "n_jobs", "checkpoint", "vote", "n_label_samples", "min_votes", "neuron", "synapse", "encoder")
+#: Settings that describe the one ensemble.
+OWN = tuple(field.name for field in fields(Ensemble))
 
 
-class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
+class STDPClassifier(STDPEstimator):
     """A layer of competing neurons that learns its inputs by STDP; labels only name the neurons afterwards.
 
     Inputs are all-to-all connected to ``n_neurons`` excitatory neurons by plastic synapses. Each neuron's weights
@@ -120,7 +115,7 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         n_neurons: int = 100,
         neuron: NeuronModel | None = None,
         synapse: SynapseModel | None = None,
-        encoder: Any = None,
+        encoder: Encoder | None = None,
         pruning: pruning.STDPPruning | None = None,
         n_epochs: int = 1,
         anneal: bool = True,
@@ -185,14 +180,14 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
             If the network falls silent, fires without end, or its weights become NaN.
         """
         X, y = self._validated(X, y, reset=True)
-        self._start(X.shape[1])
-        decisive = {name: value for name, value in self.get_params(deep=False).items() if name not in MUTABLE}
-        decisive["pruning"] = self._while_learning()
-        key = statefile.fingerprint([decisive, *self.layer_.models(), backends.resolve(self.backend)], X)
+        self._start()
+        key, done = self._key(OWN, X), 0
         if stopped := statefile.resume(self.checkpoint, key):
-            self.state_ = stopped[0]
-        self._train(X, stopped[1]["done"] if stopped else 0, key)
-        self._finish(X, y)
+            self.state_, done = self.ensembles_.rewire(stopped[0]), stopped[1]["done"]
+        self.ensembles_.connect()
+        self._train(X, done, lambda stop: self._write(self.checkpoint, key, stop))
+        self._remove_pruned(X)
+        self._assign(X, y)
         return self
 
     def partial_fit(self, X: Any, y: Any = None) -> STDPClassifier:
@@ -207,58 +202,11 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         first = not hasattr(self, "state_")
         X, y = self._validated(X, y, reset=first)
         if first:
-            self._start(X.shape[1])
-        self._show(X, self.layer_.presenter.learn, "training")
+            self._start()
+            self.ensembles_.connect()
+        self._show(X, self.ensembles_.learn, "training")
         self._assign(X, y)
         return self
-
-    def _train(self, X: np.ndarray, done: int, key: str) -> None:
-        n, total, schedule = len(X), len(X) * self.n_epochs, self._while_learning()
-        edges = [] if schedule is None else schedule.edges(total)
-        eta = self.layer_.presenter.values.get("input_to_exc.eta")
-        for rows, start, stop in batches(n, self.n_epochs, self.batch_size, edges, self.seed, done):
-            annealed = {"eta": eta * (1 - start / total)} if self.anneal and eta is not None else {}
-            self.state_, _ = self.layer_.presenter.learn(self.layer_.encoder.encode(X[rows]), self.state_, **annealed)
-            if schedule is not None and stop in edges[1:-1] and schedule.is_due(edges.index(stop)):
-                self._set_weights(schedule.apply(self.state_["input_to_exc.w"]))
-            if self.checkpoint is not None:
-                statefile.write(self.checkpoint, self.state_, {"key": key, "done": stop})
-
-    def _while_learning(self) -> pruning.STDPPruning | None:
-        """Return the pruning if learning depends on it; what comes after shares the checkpoint of a full network."""
-        return None if self.pruning is None or self.pruning.regime in ("after", "thin") else self.pruning
-
-    def _finish(self, X: np.ndarray, y: np.ndarray | None) -> None:
-        """Remove the pruned synapses for good, let the thresholds adapt to what is left, and name the neurons."""
-        if self.pruning is not None:
-            weights, mask = self.pruning.final(self.weights_)
-            i, j = np.nonzero(mask)
-            self._set_weights(weights[mask])
-            self.layer_.connect((i, j))
-            if "exc.theta" in self.state_:
-                self.state_["exc.theta"] = silence_lost(self.state_["exc.theta"], j)
-            if self.homeostasis:
-                rows = settling_rows(self.pruning, len(X), self.n_epochs, self.seed)
-                self._show(X[rows], self.layer_.presenter.settle, "settling")
-        self._assign(X, y)
-
-    def _show(self, X: np.ndarray, present: Callable[..., tuple[dict, np.ndarray]], what: str) -> None:
-        for start in tqdm(range(0, len(X), self.batch_size), what, unit="batch", disable=None):
-            self.state_, _ = present(self.layer_.encoder.encode(X[start : start + self.batch_size]), self.state_)
-
-    def _assign(self, X: np.ndarray, y: np.ndarray | None) -> None:
-        if y is None:
-            return
-        rng = np.random.default_rng([self.seed, 2])
-        chosen = np.sort(rng.permutation(len(X))[: self.n_label_samples])
-        self.readout_ = NeuronVote(self.vote).fit(self._respond(X[chosen], "labelling").counts, y[chosen])
-        self.classes_ = self.readout_.classes_
-
-    def _set_weights(self, weights: np.ndarray) -> None:
-        """Replace the weights between batches; every column is normalised at the next presentation."""
-        self.state_ = {**self.state_, "input_to_exc.w": weights}
-        if "exc.changed" in self.state_:
-            self.state_["exc.changed"] = np.ones(self.n_neurons)
 
     # Responding
 
@@ -291,27 +239,18 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self, "readout_", msg="This STDPClassifier has no labels: call fit(X, y) with y.")
         return self.readout_.predict(self.transform(X))
 
-    def _respond(self, X: np.ndarray, what: str) -> Response:
-        n_jobs = os.cpu_count() or 1 if self.n_jobs == -1 else self.n_jobs
-        if n_jobs < 1:
-            raise ValueError(f"n_jobs must be at least 1, or -1 for one a core, got {self.n_jobs!r}.")
-        chunk = self.batch_size * n_jobs
-        starts = tqdm(range(0, len(X), chunk), what, unit="batch", disable=None)
-        encode, respond = self.layer_.encoder.encode, self.layer_.presenter.respond
-        return Response.join(respond(encode(X[k : k + chunk]), self.state_, n_jobs, self.min_votes) for k in starts)
-
     # What was learnt
 
     @property
     def weights_(self) -> np.ndarray:  # noqa: D102
         check_is_fitted(self, "state_")
-        return self.layer_.network.matrix(self.state_["input_to_exc.w"])
+        return self.ensembles_.networks[""].matrix(self.state_["input_to_exc.w"])
 
     @property
     def theta_(self) -> np.ndarray:  # noqa: D102
         check_is_fitted(self, "state_")
         if "exc.theta" not in self.state_:
-            raise AttributeError(f"{self.layer_.neuron!r} has no adaptive threshold.")
+            raise AttributeError(f"{self.ensembles_.layers[''].neuron!r} has no adaptive threshold.")
         return self.state_["exc.theta"]
 
     @property
@@ -320,42 +259,23 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         return self.readout_.labels_
 
     @property
-    def connectivity_(self) -> float:  # noqa: D102
-        check_is_fitted(self, "state_")
-        return pruning.connectivity(self.state_["input_to_exc.w"], self.layer_.n_inputs * self.n_neurons)
-
-    @property
     def graph_(self) -> nx.DiGraph:
         """The learnt network: inputs are nodes 0 .. n_inputs - 1, neurons follow; edges carry ``weight``."""
         check_is_fitted(self, "state_")
-        return self.layer_.network.graph(self.state_["input_to_exc.w"])
+        return self.ensembles_.networks[""].graph(self.state_["input_to_exc.w"])
 
-    @property
-    def network_(self) -> Network:
-        """The Brian2 network, in runtime mode."""
-        check_is_fitted(self, "state_")
-        if not isinstance(self.layer_.presenter.engine, RuntimeEngine):
-            raise AttributeError("network_ exists in Python only with backend='runtime'.")
-        return self.layer_.presenter.engine.network
+    # Settings and samples
 
-    def _start(self, n_features: int, connections: tuple[np.ndarray, np.ndarray] | None = None) -> None:
-        if not isinstance(self.n_epochs, (int, np.integer)) or self.n_epochs < 1:
-            raise ValueError(f"n_epochs must be an integer of at least 1, got {self.n_epochs!r}.")
-        if self.min_votes is not None and not self.min_votes >= 0:
-            raise ValueError(f"min_votes must not be negative, or None, got {self.min_votes!r}.")
-        NeuronVote(self.vote)  # refuses a wrong name before the training, not after it
-        settings = {
-            name: getattr(self, name) for name in inspect.signature(CompetitiveLayer).parameters if name != "n_features"
-        }
-        self.layer_ = CompetitiveLayer(n_features, **settings)
-        if connections is None and self.pruning is not None and self.pruning.regime == "before":
-            shape = (self.layer_.n_inputs, self.n_neurons)
-            i, j = np.nonzero(self.pruning.random_mask(shape, None, np.random.default_rng([self.seed, 3])))
-            connections = i, j
-        self.layer_.connect(connections)
-        self.state_ = {"input_to_exc.w": self.layer_.initial_weights(connections)}
+    def _start(self) -> None:
+        self._check_settings()
+        own = Ensemble(**{name: getattr(self, name) for name in OWN})
+        settings = {name: getattr(self, name) for name in COMMON}
+        self.ensembles_ = Ensembles({"": own}, {"": self.n_features_in_}, None, **settings)
+        if self.pruning is not None and self.pruning.regime == "before":
+            self.ensembles_.thin(self.pruning)
+        self.state_ = self.ensembles_.initial_weights()
 
-    def _validated(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray | None]:
+    def _validated(self, X: Any, y: Any, reset: bool) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
         X = check_samples(X)
         if reset:
             self.n_features_in_ = X.shape[1]
@@ -365,26 +285,4 @@ class STDPClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
             y = np.asarray(y)
             if y.shape != (len(X),):
                 raise ValueError(f"y must have shape ({len(X)},), one label a sample, got {y.shape}.")
-        return X, y
-
-    # Files
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the classifier to an HDF5 file."""
-        check_is_fitted(self, "state_")
-        arrays = dict(self.state_)
-        if self.layer_.network.connections is not None:
-            arrays["connections"] = np.stack(self.layer_.network.connections)
-        estimator.save(path, self, arrays)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str], **changes: Any) -> STDPClassifier:
-        """Read a classifier that ``save`` wrote; ``changes`` are settings to take instead of its own (``backend``).
-
-        Load only files you trust: the settings are a pickle.
-        """
-        classifier, arrays = estimator.load(path, cls, changes)
-        connections = arrays.pop("connections", None)
-        classifier._start(classifier.n_features_in_, None if connections is None else tuple(connections))
-        classifier.state_ = arrays
-        return classifier
+        return {"": X}, y

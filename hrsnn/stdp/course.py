@@ -10,15 +10,16 @@ from brian2 import volt
 from tqdm import tqdm
 
 from hrsnn.pruning import STDPPruning
+from hrsnn.streams import Learning, stream
 
-__all__ = ["batches", "epoch_order", "joined_at", "settling_rows", "silence_lost"]
+__all__ = ["batches", "epoch_order", "settling_rows", "silence_lost"]
 
 UNREACHABLE = 1.0 * volt  # threshold of a neuron that is never to fire
 
 
 def epoch_order(n: int, epoch: int, seed: int) -> np.ndarray:
     """Return the random order in which an epoch shows n samples."""
-    return np.random.default_rng([seed, 1, epoch]).permutation(n)
+    return stream(seed, Learning.ORDER, epoch).permutation(n)
 
 
 def batches(
@@ -60,7 +61,7 @@ def batches(
 def settling_rows(schedule: STDPPruning, n: int, n_epochs: int, seed: int) -> np.ndarray:
     """Return the samples that thresholds settle on after the last pruning: ``n_settle`` batches of the schedule."""
     count = round(schedule.n_settle * n * n_epochs / schedule.n_batches)
-    return np.random.default_rng([seed, 6]).permutation(max(count, n))[:count] % n
+    return stream(seed, Learning.SETTLING).permutation(max(count, n))[:count] % n
 
 
 def silence_lost(theta: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -83,14 +84,3 @@ def silence_lost(theta: np.ndarray, targets: np.ndarray) -> np.ndarray:
             stacklevel=2,
         )
     return np.where(lost, float(UNREACHABLE), theta)
-
-
-def joined_at(coupling: str, n_alone: int | None, total: int) -> int:
-    """Return after how many samples the ensembles of a ``MultimodalClassifier`` have learnt alone; -1 if to the end."""
-    if n_alone is None and coupling == "none":
-        return -1
-    if n_alone is None:
-        n_alone = 3 * total // 4
-    elif coupling == "learned" and n_alone >= total:
-        raise ValueError(f"n_alone={n_alone} of {total} samples leaves none for what is to be learnt together.")
-    return min(n_alone, total)

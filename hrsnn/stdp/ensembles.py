@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import permutations
 from typing import Any
 
 import networkx as nx
 import numpy as np
 
 from hrsnn import pruning
-from hrsnn.inputs.encoders import check_samples
-from hrsnn.simulation import backends, statefile
+from hrsnn.inputs.encoders import Encoder, check_samples
+from hrsnn.simulation import statefile
 from hrsnn.simulation.model import NeuronModel, SynapseModel
 from hrsnn.stdp.coupling import CoupledNetwork, Coupling, wire
 from hrsnn.stdp.layer import CompetitiveLayer
 from hrsnn.stdp.presentation import PresentationNetwork
 from hrsnn.stdp.presenter import Presenter, Response, has_input
+from hrsnn.streams import Learning, stream
 
-__all__ = ["Ensemble", "Ensembles", "check_modalities", "check_settings", "training_keys"]
+__all__ = ["Ensemble", "Ensembles", "check_modalities"]
 
-# Settings of a MultimodalClassifier that have no say in what its ensembles learn alone, and those with none in the
-# training.
-JOINING = {"coupling", "synapse", "fraction", "w_manual", "n_alone"}
-FREE = {"backend", "n_jobs", "checkpoint", "checkpoint_alone", "vote", "balanced", "n_label_samples", "min_votes"}
-COUPLINGS = ("learned", "manual", "none")
+#: Settings of an estimator that all its ensembles share.
+COMMON = ("max_retries", "batch_size", "dt", "dense_kernel", "backend", "seed")
+END = ".connections"  # of the name of an array of synapses
 BLOCK = 1000  # samples that are encoded at a time
 W_INITIAL = 0.1  # largest initial weight between ensembles: little beside what is learnt
 
@@ -50,7 +50,7 @@ class Ensemble:
     n_neurons: int = 50
     neuron: NeuronModel | None = None
     synapse: SynapseModel | None = None
-    encoder: Any = None
+    encoder: Encoder | None = None
     w_total: float | None = None
     inhibition: bool | str = True
     g_inh: float = 17.0
@@ -59,16 +59,17 @@ class Ensemble:
 
 
 class Ensembles:
-    """Ensembles and the synapses between them: what ``CompetitiveLayer`` is to one ensemble. ``connect`` compiles them.
+    """One or several ensembles and the synapses between them; ``connect`` compiles them.
 
-    Ensembles with synapses between them run as one network, others each alone.
+    Ensembles with synapses between them run as one network, others each alone. A single ensemble may have the name "",
+    and then has the seed itself.
 
     Parameters
     ----------
     settings : mapping of str to Ensemble
     n_features : mapping of str to int
         Columns of the samples of each modality.
-    synapse : SynapseModel
+    synapse : SynapseModel, optional
         Synapse between ensembles.
     seed : int
     **common
@@ -91,15 +92,21 @@ class Ensembles:
         self,
         settings: Mapping[str, Ensemble],
         n_features: Mapping[str, int],
-        synapse: SynapseModel,
+        synapse: SynapseModel | None,
         *,
         seed: int,
         **common: Any,
     ):
         self.settings, self.synapse, self.seed, self.backend = dict(settings), synapse, seed, common["backend"]
         self.layers = {
-            name: CompetitiveLayer(n_features[name], **vars(ensemble), **common, seed=_own_seed(seed, k))
-            for k, (name, ensemble) in enumerate(settings.items())
+            name: CompetitiveLayer(
+                n_features[name],
+                **vars(own),
+                **common,
+                prefix=prefix_of(name),
+                seed=_own_seed(seed, k) if name else seed,
+            )
+            for k, (name, own) in enumerate(settings.items())
         }
         self.inputs: dict[str, tuple[np.ndarray, np.ndarray] | None] = dict.fromkeys(self.layers)
         self.connections: dict[str, tuple[np.ndarray, np.ndarray]] = {}
@@ -107,25 +114,34 @@ class Ensembles:
     @property
     def networks(self) -> dict[str, PresentationNetwork]:
         """The network of each ensemble."""
-        return {name: p.network.part(name) for names, p in self.presenters for name in names}  # type: ignore[union-attr]
+        return {part.name: part for _, presenter in self.presenters for part in presenter.network.parts}
 
     @property
     def n_inputs(self) -> int:
         """Number of possible input synapses."""
         return sum(layer.n_inputs * layer.n_neurons for layer in self.layers.values())
 
+    @property
+    def homeostasis(self) -> bool:
+        """Whether thresholds adapt, in one ensemble at least."""
+        return any(own.homeostasis for own in self.settings.values())
+
+    def weight_of(self, name: str) -> str:
+        """Return the name of an ensemble's input weights among the arrays of the state."""
+        return f"{prefix_of(name)}input_to_exc.w"
+
     # Wiring
 
     def thin(self, schedule: pruning.STDPPruning) -> None:
         """Draw the input synapses that a schedule "before" leaves."""
         for k, (name, layer) in enumerate(self.layers.items()):
-            rng = np.random.default_rng([self.seed, 3, k])
+            rng = stream(self.seed, Learning.THINNING, k)
             i, j = np.nonzero(schedule.random_mask((layer.n_inputs, layer.n_neurons), None, rng))
             self.inputs[name] = i, j
 
     def initial_weights(self) -> dict[str, np.ndarray]:
         """Return the input weights that learning starts from."""
-        return {f"{name}_input_to_exc.w": own.initial_weights(self.inputs[name]) for name, own in self.layers.items()}
+        return {self.weight_of(name): own.initial_weights(self.inputs[name]) for name, own in self.layers.items()}
 
     def couple(self, fraction: float, labels: Mapping[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
         """Draw the synapses between ensembles, and return initial weights for them.
@@ -139,7 +155,7 @@ class Ensembles:
         labels : mapping of str to array of int, optional
             Labels of the neurons; only neurons of the same label (not -1) are pairs.
         """
-        rng = np.random.default_rng([self.seed, 5])
+        rng = stream(self.seed, Learning.COUPLING)
         mixed = {name: rng.permutation(layer.n_neurons) for name, layer in self.layers.items()}
         weights = {}
         for a, b in ((a, b) for a in mixed for b in mixed if a != b):
@@ -153,42 +169,44 @@ class Ensembles:
                 self.connections[f"{a}_to_{b}"] = source, target
                 weights[f"{a}_to_{b}.w"] = W_INITIAL * rng.random(len(source))
         if not weights:
-            advice = "." if labels is None else ", or n_alone, so that the neurons find labels."
-            raise ValueError(
-                f"fraction={fraction} of the pairs of neurons is no synapse. Raise fraction or n_neurons{advice}"
-            )
+            raise _no_synapses(fraction, "" if labels is None else ", or n_alone, so that the neurons find labels")
         return weights
+
+    def check_fraction(self, fraction: float) -> None:
+        """Refuse a fraction of the pairs of neurons that is not one synapse, before the training."""
+        sizes = [layer.n_neurons for layer in self.layers.values()]
+        if not any(round(fraction / 2 * a * b) * (a // 2) for a, b in permutations(sizes, 2)):
+            raise _no_synapses(fraction)
 
     def wiring(self) -> dict[str, np.ndarray]:
         """Return which synapses there are, where not all are: for files."""
         pairs = {**self.connections, **self.inputs}
-        return {f"{name}.connections": np.stack(pair) for name, pair in pairs.items() if pair is not None}
+        return {f"{name}{END if name else END[1:]}": np.stack(pair) for name, pair in pairs.items() if pair is not None}
 
     def rewire(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Take over the ``wiring`` among arrays, for ``connect``, and return the others: the state."""
-        end = ".connections"
-        pairs = {key.removesuffix(end): (array[0], array[1]) for key, array in arrays.items() if key.endswith(end)}
-        self.inputs = {name: pairs.get(name) for name in self.layers}
-        self.connections = {name: pair for name, pair in pairs.items() if name not in self.layers}
-        return {key: array for key, array in arrays.items() if not key.endswith(end)}
+        pairs = {key: (array[0], array[1]) for key, array in arrays.items() if key.endswith(END[1:])}
+        named = {key.removesuffix(END[1:]).removesuffix("."): pair for key, pair in pairs.items()}
+        self.inputs = {name: named.get(name) for name in self.layers}
+        self.connections = {name: pair for name, pair in named.items() if name not in self.layers}
+        return {key: array for key, array in arrays.items() if key not in pairs}
 
     def connect(self) -> None:
         """Compile the network with the present synapses."""
-        made = {name: layer.part(self.inputs[name], f"{name}_") for name, layer in self.layers.items()}
+        made = {name: layer.part(self.inputs[name]) for name, layer in self.layers.items()}
         values = {key: value for _, own in made.values() for key, value in own.items()}
-        values |= {f"{name}_input.seed_": layer.seed for name, layer in self.layers.items()}
         couplings = []
         for k, (name, connections) in enumerate(self.connections.items()):
+            assert self.synapse is not None
             source, target = name.split("_to_")
             couplings.append(Coupling(source, target, self.synapse, connections))
-            drawn = self.synapse.draw(len(connections[0]), np.random.default_rng([self.seed, 7, k]))
+            drawn = self.synapse.draw(len(connections[0]), stream(self.seed, Learning.CROSS_MODAL, k))
             values |= {f"{name}.{key}": value for key, value in drawn.items()}
-        groups = [tuple(made)] if couplings else [(name,) for name in made]
-        self.presenters = []
-        for names in groups:
-            network = CoupledNetwork(tuple(made[name][0] for name in names), tuple(couplings))
-            own = {key: value for key, value in values.items() if key.startswith(tuple(f"{name}_" for name in names))}
-            self.presenters.append((names, Presenter(network, own, backend=self.backend)))
+        if couplings:
+            together = CoupledNetwork(tuple(network for network, _ in made.values()), tuple(couplings))
+            self.presenters = [(tuple(made), Presenter(together, values, backend=self.backend))]
+        else:
+            self.presenters = [((name,), Presenter(*own, backend=self.backend)) for name, own in made.items()]
 
     # Running
 
@@ -199,8 +217,8 @@ class Ensembles:
         new = dict(state)
         for names, presenter in self.presenters:
             own = {key: value for key, value in state.items() if key in presenter.carried}
-            own |= {key: value * rate for key, value in presenter.values.items() if key.endswith(".eta")}
-            new |= presenter.learn([self.layers[name].encoder.encode(X[name]) for name in names], own)[0]
+            rates = {key: value * rate for key, value in presenter.values.items() if key.endswith(".eta")}
+            new |= presenter.learn([self.layers[name].encoder.encode(X[name]) for name in names], own, rates)[0]
         return new
 
     def settle(self, X: Mapping[str, np.ndarray], state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -271,7 +289,7 @@ class Ensembles:
 
     def weights(self, state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return all weights as matrices, zero where there is no synapse."""
-        found = {name: network.matrix(state[f"{name}_input_to_exc.w"]) for name, network in self.networks.items()}
+        found = {name: network.matrix(state[self.weight_of(name)]) for name, network in self.networks.items()}
         for name, connections in self.connections.items():
             source, target = name.split("_to_")
             found[name] = np.zeros((self.layers[source].n_neurons, self.layers[target].n_neurons))
@@ -284,7 +302,7 @@ class Ensembles:
         for name, network in self.networks.items():
             graph.add_nodes_from((name, "input", i) for i in range(network.n_input))
             graph.add_nodes_from((name, "exc", j) for j in range(network.n_neurons))
-            w = state[f"{name}_input_to_exc.w"]
+            w = state[self.weight_of(name)]
             i, j = (index[w > 0].tolist() for index in network.indices())
             _add(graph, (name, "input"), i, (name, "exc"), j, w[w > 0])
         for name, (source, target) in self.connections.items():
@@ -326,56 +344,6 @@ def check_modalities(X: Any, y: Any, ensembles: Any, learning: bool) -> tuple[di
     return given, y
 
 
-def check_settings(classifier: Any) -> None:
-    """Refuse wrong settings of a ``MultimodalClassifier``, by name."""
-    n_alone = 1 if classifier.n_alone is None else classifier.n_alone
-    least = int(classifier.coupling == "manual")  # the labels come from what was seen
-    for name, value, low in (
-        ("n_epochs", classifier.n_epochs, 1),
-        ("n_alone", n_alone, least),
-        ("n_label_samples", classifier.n_label_samples, 1),
-    ):
-        if not isinstance(value, (int, np.integer)) or value < low:
-            raise ValueError(f"{name} must be an integer of at least {low}, got {value!r}.")
-    if classifier.coupling not in COUPLINGS:
-        raise ValueError(f"coupling must be one of {', '.join(map(repr, COUPLINGS))}, got {classifier.coupling!r}.")
-    if not 0 < classifier.fraction <= 0.5:
-        raise ValueError(f"fraction must be in (0, 0.5], got {classifier.fraction!r}.")
-    if not 0 < classifier.w_manual < np.inf:
-        raise ValueError(f"w_manual must be positive, got {classifier.w_manual!r}.")
-    if classifier.min_votes is not None and not classifier.min_votes >= 0:
-        raise ValueError(f"min_votes must not be negative, or None, got {classifier.min_votes!r}.")
-    if not isinstance(classifier.seed, (int, np.integer)) or not 0 <= classifier.seed < 2**31:
-        raise ValueError(f"seed must be an integer in 0..2**31 - 1, got {classifier.seed!r}.")
-    if classifier.coupling != "none" and len(classifier.ensembles) < 2:
-        raise ValueError("One ensemble has nothing to couple with: add another, or take coupling='none'.")
-
-
-def training_keys(classifier: Any, X: Mapping[str, np.ndarray], y: np.ndarray | None, n_alone: int) -> tuple[str, str]:
-    """Return hashes of what decides what is learnt alone, and of what decides a training, of ``MultimodalClassifier``.
-
-    Parameters
-    ----------
-    classifier : MultimodalClassifier
-        With its ``ensembles_``.
-    X, y
-        As in ``fit``.
-    n_alone : int
-        Samples that the ensembles learn alone.
-    """
-    settings = {name: value for name, value in classifier.get_params(deep=False).items() if name not in FREE}
-    shared = {name: value for name, value in settings.items() if name not in {"ensembles", *JOINING}}
-    shared["pruning"] = classifier._while_learning()
-    alone = classifier.ensembles_.fingerprint([shared, n_alone, backends.resolve(classifier.backend)], X)
-    synapse = classifier.ensembles_.synapse
-    joining = [settings[name] for name in sorted(JOINING - {"n_alone", "synapse"})]  # n_alone is in the first key
-    joining += [synapse.code(), synapse.values()]
-    if classifier.coupling != "manual" or y is None:
-        return alone, statefile.fingerprint([alone, joining], np.empty(0))
-    joining += [classifier.n_label_samples, classifier.min_votes]  # the labels decide what is joined
-    return alone, statefile.fingerprint([alone, joining], y)
-
-
 def _check_ensembles(ensembles: Any) -> None:
     if not isinstance(ensembles, Mapping) or not ensembles:
         raise TypeError(f"ensembles must be a mapping of modality to Ensemble, got {ensembles!r}.")
@@ -384,6 +352,17 @@ def _check_ensembles(ensembles: Any) -> None:
             raise ValueError(f"The name of an ensemble must be a word in lower case, such as 'image', got {name!r}.")
         if not isinstance(ensemble, Ensemble):
             raise TypeError(f"ensembles[{name!r}] must be an Ensemble, got {type(ensemble).__name__}.")
+
+
+def prefix_of(name: str) -> str:
+    """Return what the names of an ensemble's objects begin with."""
+    return f"{name}_" if name else ""
+
+
+def _no_synapses(fraction: float, advice: str = "") -> ValueError:
+    return ValueError(
+        f"fraction={fraction} of the pairs of neurons is no synapse. Raise fraction or n_neurons{advice}."
+    )
 
 
 def _own_seed(seed: int, k: int) -> int:

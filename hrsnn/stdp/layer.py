@@ -8,13 +8,14 @@ import numpy as np
 from brian2 import Quantity, ms
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 
-from hrsnn.inputs.encoders import PoissonEncoder
+from hrsnn.checks import check_seed
+from hrsnn.inputs.encoders import Encoder, PoissonEncoder
 from hrsnn.models import AdaptiveConductanceLIF, ConductanceLIF, PowerLawSTDP
 from hrsnn.simulation import backends
 from hrsnn.simulation.model import NeuronModel, SynapseModel
 from hrsnn.stdp import dense_projection
 from hrsnn.stdp.presentation import PresentationNetwork
-from hrsnn.stdp.presenter import Presenter
+from hrsnn.streams import Learning, stream
 
 __all__ = ["CompetitiveLayer"]
 
@@ -23,17 +24,16 @@ W_INITIAL = 0.3  # largest initial weight, nearly
 
 
 class CompetitiveLayer:
-    """Inputs and competing neurons of given settings; ``connect`` compiles them.
+    """Inputs and competing neurons of given settings, not compiled.
 
-    The settings are those of ``STDPClassifier``, where they are described.
+    The settings are those of ``STDPClassifier``, where they are described; ``prefix`` is what the names of the Brian2
+    objects begin with.
 
     Attributes
     ----------
     n_inputs : int
     neuron, synapse, encoder
         The models in use.
-    network : PresentationNetwork
-    presenter : Presenter
 
     Raises
     ------
@@ -43,9 +43,6 @@ class CompetitiveLayer:
         If dt is not a time.
     """
 
-    network: PresentationNetwork
-    presenter: Presenter
-
     def __init__(
         self,
         n_features: int,
@@ -53,7 +50,7 @@ class CompetitiveLayer:
         n_neurons: int,
         neuron: NeuronModel | None,
         synapse: SynapseModel | None,
-        encoder: Any,
+        encoder: Encoder | None,
         w_total: float | None,
         inhibition: bool | str,
         g_inh: float,
@@ -65,6 +62,7 @@ class CompetitiveLayer:
         dense_kernel: bool | None,
         backend: str | None,
         seed: int,
+        prefix: str = "",
     ):
         self.encoder = PoissonEncoder() if encoder is None else encoder
         self.neuron = AdaptiveConductanceLIF() if neuron is None else neuron
@@ -78,10 +76,10 @@ class CompetitiveLayer:
             raise ValueError(f"w_total must be positive, got {w_total!r}.")
         if not 0 <= g_inh < np.inf:
             raise ValueError(f"g_inh must not be negative, got {g_inh!r}.")
-        if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**31:
-            raise ValueError(f"seed must be an integer in 0..2**31 - 1, got {seed!r}.")
+        check_seed(seed)
         self.n_inputs = self.encoder.n_inputs(n_features)
         self.n_neurons, self.seed, self.backend, self.dense_kernel = n_neurons, seed, backend, dense_kernel
+        self.prefix = prefix
         self.inhibitory = ConductanceLIF() if inhibition == "layer" else None
         self._settings = {
             "n_on": round(float(self.encoder.duration / dt)),
@@ -92,7 +90,7 @@ class CompetitiveLayer:
             "min_spikes": min_spikes,
             "max_retries": max_retries,
         }
-        rng = np.random.default_rng([seed, 0])
+        rng = stream(seed, Learning.PARAMETERS)
         self._neuron_values = self.neuron.draw(n_neurons, rng)
         if not homeostasis and "theta_plus" in self._neuron_values:
             self._neuron_values["theta_plus"] = 0 * self._neuron_values["theta_plus"]
@@ -103,27 +101,15 @@ class CompetitiveLayer:
             "control.g_inh" if self.inhibitory is None else "inh_to_exc.g_inh": g_inh,
         }
 
-    def models(self) -> list[Any]:
-        """Return what tells the models in use from others, to compare trainings."""
-        models = [(model.code(), model.values()) for model in (self.neuron, self.synapse)]
-        return [models, type(self.encoder).__name__, self.encoder.values()]
-
-    def connect(self, connections: tuple[np.ndarray, np.ndarray] | None = None) -> None:
-        """Compile the network with all synapses, or with those at ``connections`` (input and neuron of each)."""
-        self.network, values = self.part(connections)
-        self.presenter = Presenter(self.network, values, self.seed, self.backend)
-
     def part(
-        self, connections: tuple[np.ndarray, np.ndarray] | None = None, prefix: str = ""
+        self, connections: tuple[np.ndarray, np.ndarray] | None = None
     ) -> tuple[PresentationNetwork, dict[str, Any]]:
-        """Return the network, not compiled, and the values of its parameters.
+        """Return the network and the values of its parameters.
 
         Parameters
         ----------
         connections : (array of int, array of int), optional
             Input and neuron of each synapse; all to all if None.
-        prefix : str
-            What the names of its objects begin with.
         """
         able = (
             dense_projection.supports(self.synapse) and connections is None and backends.resolve(self.backend) == "cpp"
@@ -142,18 +128,18 @@ class CompetitiveLayer:
             connections=connections,
             dense=able and self.dense_kernel is not False,
             inhibitory=self.inhibitory,
-            prefix=prefix,
+            prefix=self.prefix,
             **self._settings,
         )
         kept = slice(None) if connections is None else connections[0] * self.n_neurons + connections[1]
         drawn = {key: value[kept] if np.ndim(value) else value for key, value in self._synapse_values.items()}
         values = {f"exc.{name}": value for name, value in self._neuron_values.items()}
         values |= {f"input_to_exc.{name}": value for name, value in drawn.items()}
-        values |= self._values
-        return network, {f"{prefix}{name}": value for name, value in values.items()}
+        values |= {**self._values, "input.seed_": self.seed}
+        return network, {f"{self.prefix}{name}": value for name, value in values.items()}
 
     def initial_weights(self, connections: tuple[np.ndarray, np.ndarray] | None = None) -> np.ndarray:
         """Return the uniform random weights that learning starts from, one for each synapse."""
-        rng = np.random.default_rng([self.seed, 4])
+        rng = stream(self.seed, Learning.WEIGHTS)
         weights = W_INITIAL * (rng.random((self.n_inputs, self.n_neurons)) + 0.01)
         return weights.ravel() if connections is None else weights[connections]

@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import networkx as nx
 import numpy as np
-from brian2 import Network, Quantity, ms
-from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from brian2 import Quantity, ms
 from sklearn.utils.validation import check_is_fitted
-from tqdm import tqdm
 
 from hrsnn import pruning
+from hrsnn.checks import check_integer
 from hrsnn.simulation import statefile
-from hrsnn.simulation.engine import RuntimeEngine
 from hrsnn.simulation.model import SynapseModel
-from hrsnn.stdp import estimator
 from hrsnn.stdp.coupling import cross_modal
-from hrsnn.stdp.course import batches, epoch_order, joined_at, settling_rows, silence_lost
-from hrsnn.stdp.ensembles import Ensemble, Ensembles, check_modalities, check_settings, training_keys
+from hrsnn.stdp.course import epoch_order
+from hrsnn.stdp.ensembles import COMMON, Ensemble, Ensembles, check_modalities
+from hrsnn.stdp.estimator import STDPEstimator, n_samples, rows
 from hrsnn.stdp.presenter import Response
 from hrsnn.stdp.vote import NeuronVote
+from hrsnn.streams import Learning, stream
 
 __all__ = ["Ensemble", "MultimodalClassifier"]
 
 
-class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
+COUPLINGS = ("learned", "manual", "none")
+# Settings that have no say in what the ensembles learn alone, and those with none in the training.
+JOINING = ("coupling", "synapse", "fraction", "w_manual", "n_alone")
+FREE = ("checkpoint_alone", "balanced")
+
+
+class MultimodalClassifier(STDPEstimator):
     """Ensembles of competing neurons, each of which perceives one modality, with synapses from one to another.
 
     Every ensemble is the network of an ``STDPClassifier``. The parts of a sample (the image of a digit and the word)
@@ -167,20 +172,23 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         if self.coupling == "manual" and y is None:
             raise ValueError("coupling='manual' joins neurons of the same label: pass y, or take coupling='learned'.")
         self._start()
-        n_alone = joined_at(self.coupling, self.n_alone, self.n_epochs * len(next(iter(X.values()))))
-        keys = training_keys(self, X, y, n_alone)
-        done = 0
+        n_alone, done = self._joined_at(n_samples(X)), 0
+        keys = self._keys(X, y, n_alone)
         if stopped := statefile.resume(self.checkpoint, keys[1]) or statefile.resume(self.checkpoint_alone, keys[0]):
             self.state_, done = self.ensembles_.rewire(stopped[0]), stopped[1]["done"]
         if done == n_alone and not self.ensembles_.connections:
             self._couple(X, y, n_alone)
         else:
             self.ensembles_.connect()
-        self._train(X, y, n_alone, done, keys)
-        if self.pruning is not None:
-            self._remove_pruned(self.pruning)
-            rows = settling_rows(self.pruning, len(next(iter(X.values()))), self.n_epochs, self.seed)
-            self._show(_rows(X, rows), self.ensembles_.settle, "settling")
+
+        def learnt(stop: int) -> None:
+            if stop == n_alone:
+                self._write(self.checkpoint_alone, keys[0], stop)
+                self._couple(X, y, n_alone)
+            self._write(self.checkpoint, keys[1], stop)
+
+        self._train(X, done, learnt, [n_alone])
+        self._remove_pruned(X)
         self._assign(X, y)
         return self
 
@@ -202,31 +210,6 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         self._assign(X, y)
         return self
 
-    def _train(
-        self, X: dict[str, np.ndarray], y: np.ndarray | None, n_alone: int, done: int, keys: tuple[str, str]
-    ) -> None:
-        n, schedule = len(next(iter(X.values()))), self._while_learning()
-        total = n * self.n_epochs
-        edges = [] if schedule is None else schedule.edges(total)
-        for rows, start, stop in batches(n, self.n_epochs, self.batch_size, [*edges, n_alone], self.seed, done):
-            rate = 1 - start / total if self.anneal else 1.0
-            self.state_ = self.ensembles_.learn(_rows(X, rows), self.state_, rate)
-            if schedule is not None and stop in edges[1:-1] and schedule.is_due(edges.index(stop)):
-                for name in self.ensembles:
-                    self._set_weights(name, schedule.apply(self.state_[f"{name}_input_to_exc.w"]))
-            if stop == n_alone:
-                self._write(self.checkpoint_alone, keys[0], stop)
-                self._couple(X, y, n_alone)
-            self._write(self.checkpoint, keys[1], stop)
-
-    def _while_learning(self) -> pruning.STDPPruning | None:
-        """Return the pruning if learning depends on it; what comes after shares the checkpoint of a full network."""
-        return None if self.pruning is None or self.pruning.regime in ("after", "thin") else self.pruning
-
-    def _write(self, path: str | os.PathLike[str] | None, key: str, done: int) -> None:
-        if path is not None:
-            statefile.write(path, {**self.state_, **self.ensembles_.wiring()}, {"key": key, "done": done})
-
     def _couple(self, X: dict[str, np.ndarray], y: np.ndarray | None, n_alone: int) -> None:
         """Join the ensembles; "manual" by the labels that they alone give to samples that they have learnt."""
         if self.coupling == "learned":
@@ -234,39 +217,31 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         elif self.coupling == "manual" and y is not None:
             self.ensembles_.connect()
             seen = epoch_order(len(y), 0, self.seed)[:n_alone]
-            seen = seen[np.random.default_rng([self.seed, 6]).permutation(len(seen))[: self.n_label_samples]]
-            readout = NeuronVote().fit(self._respond(_rows(X, seen), "labelling").counts, y[seen])
+            seen = seen[stream(self.seed, Learning.SETTLING).permutation(len(seen))[: self.n_label_samples]]
+            readout = NeuronVote().fit(self._respond(rows(X, seen), "labelling").counts, y[seen])
             weights = self.ensembles_.couple(self.fraction, self.ensembles_.split(readout.labels_))
             self.state_ |= {name: np.full_like(drawn, self.w_manual) for name, drawn in weights.items()}
         self.ensembles_.connect()
 
-    def _remove_pruned(self, schedule: pruning.STDPPruning) -> None:
-        for name, network in self.ensembles_.networks.items():
-            weights, mask = schedule.final(network.matrix(self.state_[f"{name}_input_to_exc.w"]))
-            i, j = np.nonzero(mask)
-            self._set_weights(name, weights[mask])
-            self.ensembles_.inputs[name] = i, j
-            if (theta := f"{name}_exc.theta") in self.state_:
-                self.state_[theta] = silence_lost(self.state_[theta], j)
-        self.ensembles_.connect()
+    def _joined_at(self, n: int) -> int:
+        """Return after how many samples, of all epochs, the ensembles are joined; -1 if they are not."""
+        total = n * self.n_epochs
+        if self.n_alone is None:
+            return -1 if self.coupling == "none" else 3 * total // 4
+        if self.coupling == "learned" and self.n_alone >= total:
+            raise ValueError(f"n_alone={self.n_alone} of {total} samples leaves none to be learnt together.")
+        return min(self.n_alone, total)
 
-    def _show(self, X: dict[str, np.ndarray], present: Callable[..., dict[str, np.ndarray]], what: str) -> None:
-        for start in tqdm(range(0, len(next(iter(X.values()))), self.batch_size), what, unit="batch", disable=None):
-            self.state_ = present(_rows(X, slice(start, start + self.batch_size)), self.state_)
-
-    def _assign(self, X: dict[str, np.ndarray], y: np.ndarray | None) -> None:
-        if y is None:
-            return
-        chosen = np.sort(np.random.default_rng([self.seed, 2]).permutation(len(y))[: self.n_label_samples])
-        counts = self._respond(_rows(X, chosen), "labelling").counts
-        self.readout_ = NeuronVote(self.vote).fit(counts, y[chosen])
-        self.classes_ = self.readout_.classes_
-
-    def _set_weights(self, name: str, weights: np.ndarray) -> None:
-        """Replace input weights between batches; every column is normalised at the next presentation."""
-        self.state_ = {**self.state_, f"{name}_input_to_exc.w": weights}
-        if f"{name}_exc.changed" in self.state_:
-            self.state_[f"{name}_exc.changed"] = np.ones(self.ensembles[name].n_neurons)
+    def _keys(self, X: Mapping[str, np.ndarray], y: np.ndarray | None, n_alone: int) -> tuple[str, str]:
+        """Return hashes of what decides what the ensembles learn alone, and of what decides the whole training."""
+        alone = statefile.fingerprint([self._key(("ensembles", *JOINING, *FREE), X), n_alone], np.empty(0))
+        synapse = self.ensembles_.synapse
+        assert synapse is not None
+        joining = [self.coupling, self.fraction, self.w_manual, synapse.code(), synapse.values()]
+        if self.coupling != "manual" or y is None:
+            return alone, statefile.fingerprint([alone, joining], np.empty(0))
+        joining += [self.n_label_samples, self.min_votes]  # the labels decide what is joined
+        return alone, statefile.fingerprint([alone, joining], y)
 
     # Responding
 
@@ -292,15 +267,6 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         counts = self._respond(given, "responding").counts
         return self.readout_.predict(self.ensembles_.balance(counts, given) if self.balanced else counts)
 
-    def _respond(self, X: dict[str, np.ndarray], what: str) -> Response:
-        n_jobs = os.cpu_count() or 1 if self.n_jobs == -1 else self.n_jobs
-        if n_jobs < 1:
-            raise ValueError(f"n_jobs must be at least 1, or -1 for one a core, got {self.n_jobs!r}.")
-        n, chunk = len(next(iter(X.values()))), self.batch_size * n_jobs
-        starts = tqdm(range(0, n, chunk), what, unit="batch", disable=None)
-        blocks = (_rows(X, slice(start, start + chunk)) for start in starts)
-        return Response.join(self.ensembles_.respond(block, self.state_, n_jobs, self.min_votes) for block in blocks)
-
     # What was learnt
 
     @property
@@ -324,44 +290,39 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         return self.ensembles_.split(self.readout_.labels_)
 
     @property
-    def connectivity_(self) -> float:  # noqa: D102
-        check_is_fitted(self, "state_")
-        weights = [self.state_[f"{name}_input_to_exc.w"] for name in self.ensembles]
-        return pruning.connectivity(np.concatenate(weights), self.ensembles_.n_inputs)
-
-    @property
     def graph_(self) -> nx.DiGraph:
         """The learnt network: nodes are (ensemble, "input" or "exc", index), edges carry ``weight``."""
         check_is_fitted(self, "state_")
         return self.ensembles_.graph(self.state_)
 
-    @property
-    def network_(self) -> Network:
-        """The Brian2 network of coupled ensembles, in runtime mode."""
-        check_is_fitted(self, "state_")
-        engine = self.ensembles_.presenters[0][1].engine
-        if not isinstance(engine, RuntimeEngine) or len(self.ensembles_.presenters) > 1:
-            raise AttributeError("network_ exists in Python only with backend='runtime' and coupled ensembles.")
-        return engine.network
-
     # Settings and samples
 
     def _start(self) -> None:
-        check_settings(self)
-        NeuronVote(self.vote)  # refuses a wrong name before the training, not after it
+        self._check_settings()
         largest = max(ensemble.n_neurons for ensemble in self.ensembles.values())
         synapse = cross_modal(largest) if self.synapse is None else self.synapse
         if self.coupling == "manual":
             synapse = synapse.replace(**synapse.frozen)
-        common = ("max_retries", "batch_size", "dt", "dense_kernel", "backend", "seed")
-        settings = {name: getattr(self, name) for name in common}
+        settings = {name: getattr(self, name) for name in COMMON}
         self.ensembles_ = Ensembles(self.ensembles, self.n_features_in_, synapse, **settings)
+        if self.coupling == "learned":
+            self.ensembles_.check_fraction(self.fraction)
         if self.pruning is not None and self.pruning.regime == "before":
             self.ensembles_.thin(self.pruning)
         self.state_ = self.ensembles_.initial_weights()
-        if self.coupling == "learned":
-            self.ensembles_.couple(self.fraction)  # refuses a wrong fraction before the training, not after it
-            self.ensembles_.connections = {}
+
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        if self.n_alone is not None:
+            check_integer("n_alone", self.n_alone, int(self.coupling == "manual"))  # labels come from what was seen
+        if self.coupling not in COUPLINGS:
+            raise ValueError(f"coupling must be one of {', '.join(map(repr, COUPLINGS))}, got {self.coupling!r}.")
+        if not 0 < self.fraction <= 0.5:
+            raise ValueError(f"fraction must be in (0, 0.5], got {self.fraction!r}.")
+        if not 0 < self.w_manual < np.inf:
+            raise ValueError(f"w_manual must be positive, got {self.w_manual!r}.")
+        if self.coupling != "none" and len(self.ensembles) < 2:
+            raise ValueError("One ensemble has nothing to couple with: add another, or take coupling='none'.")
 
     def _validated(
         self, X: Any, y: Any, learning: bool = False, reset: bool = False
@@ -374,26 +335,3 @@ class MultimodalClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
             if width != self.n_features_in_[name]:
                 raise ValueError(f"{name} has {width} columns, but it had {self.n_features_in_[name]} in training.")
         return given, y
-
-    # Files
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the classifier to an HDF5 file."""
-        check_is_fitted(self, "state_")
-        estimator.save(path, self, {**self.state_, **self.ensembles_.wiring()})
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str], **changes: Any) -> MultimodalClassifier:
-        """Read a classifier that ``save`` wrote; ``changes`` are settings to take instead of its own (``backend``).
-
-        Load only files you trust: the settings are a pickle.
-        """
-        classifier, arrays = estimator.load(path, cls, changes)
-        classifier._start()
-        classifier.state_ = classifier.ensembles_.rewire(arrays)
-        classifier.ensembles_.connect()
-        return classifier
-
-
-def _rows(X: Mapping[str, np.ndarray], rows: Any) -> dict[str, np.ndarray]:
-    return {name: samples[rows] for name, samples in X.items()}

@@ -24,6 +24,7 @@ from brian2 import (
     second,
 )
 
+from hrsnn.checks import check_integer
 from hrsnn.inputs import encoders
 from hrsnn.inputs.encoders import Encoding
 from hrsnn.simulation.engine import Blueprint
@@ -94,9 +95,7 @@ class PresentationNetwork:
 
     def __post_init__(self) -> None:
         for name, low in (("n_neurons", 1), ("batch_size", 1), ("min_spikes", 0), ("max_retries", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, (int, np.integer)) or value < low:
-                raise ValueError(f"{name} must be an integer of at least {low}, got {value!r}.")
+            check_integer(name, getattr(self, name), low)
         if self.n_on % self.n_frames or (self.n_frames > 1 and self.n_rest % (self.n_on // self.n_frames)):
             raise ValueError(
                 f"A sample of {self.n_frames} frames takes {self.n_on} steps and {self.n_rest} of rest: both must be "

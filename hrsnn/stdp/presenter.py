@@ -117,7 +117,9 @@ class Presenter:
                     first[f"{group}.{variable}"] = np.full(part.n_neurons, np.asarray(value, dtype=float))
         return first
 
-    def learn(self, samples: Samples, state: Mapping[str, np.ndarray], **values: Any) -> tuple[dict, np.ndarray]:
+    def learn(
+        self, samples: Samples, state: Mapping[str, np.ndarray], values: Mapping[str, Any] | None = None
+    ) -> tuple[dict, np.ndarray]:
         """Show samples with plasticity and homeostasis on.
 
         Parameters
@@ -126,8 +128,8 @@ class Presenter:
             Encoded samples, at most ``network.batch_size``.
         state : mapping of str to array
             State to start from: the last block's, or just ``input_to_exc.w``; what is missing is at its start.
-        **values
-            Parameters of the synapses for this block, e.g. ``eta``.
+        values : mapping of str to number or array, optional
+            Parameters for this block alone, e.g. ``input_to_exc.eta``.
 
         Returns
         -------
@@ -141,8 +143,7 @@ class Presenter:
             If the weights become NaN, or the network is silent or fires without end.
         """
         blocks = _each(samples)
-        inputs = {**self._inputs(samples, learning=1), **self.initial(), **state}
-        inputs |= {f"input_to_exc.{name}": value for name, value in values.items()}
+        inputs = {**self._inputs(samples, learning=1), **self.initial(), **state, **(values or {})}
         return self._learn(inputs, blocks)
 
     def settle(self, samples: Samples, state: Mapping[str, np.ndarray]) -> tuple[dict, np.ndarray]:

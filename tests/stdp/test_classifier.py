@@ -209,7 +209,7 @@ def test_ablations_change_the_network(fitted, data):
 def test_heterogeneous_neurons_keep_their_draws(fitted, data):
     neuron = AdaptiveConductanceLIF(theta_plus=0.2 * mV, tau_m=Gamma(mean=100 * ms, shape=5))
     mixed = clone(fitted).set_params(neuron=neuron).fit(data[0][:100])
-    drawn = mixed.layer_.presenter.values["exc.tau_m"]
+    drawn = mixed.ensembles_.presenters[0][1].values["exc.tau_m"]
     assert drawn.shape == (20,)
     assert drawn.std() > 0.02
     assert_array_equal(clone(mixed).fit(data[0][:100]).weights_, mixed.weights_)
@@ -264,7 +264,7 @@ def test_killed_training_resumes_bit_for_bit(data, tmp_path):
         ({"dt": 1 * mV}, DimensionMismatchError, "dt must be a time"),
         ({"dt": 0 * ms}, ValueError, "dt must be positive"),
         ({"vote": "majority"}, ValueError, "vote must be one of"),
-        ({"min_votes": -1}, ValueError, "min_votes must not be negative"),
+        ({"min_votes": -1}, ValueError, "min_votes must be an integer of at least 0"),
         ({"backend": "gpu"}, ValueError, "backend must be 'auto' or one of"),
         ({"synapse": STDP()}, ValueError, "STDP has further variables"),
         ({"dense_kernel": True, "backend": "runtime"}, ValueError, "dense_kernel=True needs backend 'cpp'"),

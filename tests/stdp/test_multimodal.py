@@ -337,10 +337,10 @@ def test_three_modalities_and_frames_learn_in_runtime_mode(data):
         ({"w_manual": 0.0}, ValueError, "w_manual must be positive"),
         ({"n_alone": -1}, ValueError, "n_alone must be an integer of at least 0, got -1"),
         ({"n_alone": 0, "coupling": "manual"}, ValueError, "n_alone must be an integer of at least 1"),
-        ({"n_alone": 20}, ValueError, "n_alone=20 of 20 samples leaves none for what is to be learnt together"),
+        ({"n_alone": 20}, ValueError, "n_alone=20 of 20 samples leaves none to be learnt together"),
         ({"n_epochs": 0}, ValueError, "n_epochs must be an integer of at least 1"),
         ({"seed": -1}, ValueError, r"seed must be an integer in 0\.\.2\*\*31 - 1"),
-        ({"min_votes": -1}, ValueError, "min_votes must not be negative, or None, got -1"),
+        ({"min_votes": -1}, ValueError, "min_votes must be an integer of at least 0"),
         ({"vote": "majority"}, ValueError, "vote must be one of"),
     ],
 )
