@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from brian2 import Clock, NeuronGroup, Quantity, Synapses
 
+from hrsnn.simulation.brian2_hooks import at
+
 __all__ = ["at", "feedback", "weight_sizes"]
 
 
@@ -67,12 +69,6 @@ def weight_sizes(n_neurons: int, n_features: int, n_powers: int, n_hidden: int) 
         sizes |= {f"state_to_hidden.w_{k}": n_neurons * n_hidden for k in range(n_powers)}
         sizes |= {"values_to_hidden.w_0": n_features * n_hidden, "hidden_to_series.w_0": n_hidden * n_features}
     return sizes
-
-
-def at(runner: Any, clock: Clock, order: int) -> Any:
-    """Let an object of Brian2 run on a clock, before the groups advance; returns it."""
-    runner._clock, runner.when, runner.order = clock, "before_groups", order
-    return runner
 
 
 def _weighted(

@@ -31,6 +31,7 @@ from hrsnn.inputs.codes import SeriesCode
 from hrsnn.laws import Law, Uniform
 from hrsnn.reservoirs import closed_loop
 from hrsnn.reservoirs.closed_loop import at, feedback, weight_sizes
+from hrsnn.simulation.brian2_hooks import pathways
 from hrsnn.simulation.engine import Blueprint
 from hrsnn.simulation.functions import FUNCTIONS, NEVER
 from hrsnn.simulation.model import NeuronModel, SynapseModel
@@ -344,7 +345,7 @@ class RecurrentNetwork:
 
     def _rewire(self, objects: list[Any]) -> Function:
         """Return the function that fills the spike queues of the projections: only in C++ are they filled too early."""
-        paths = [path for obj in objects if obj.name in PROJECTIONS for path in obj._pathways]
+        paths = [path for obj in objects if obj.name in PROJECTIONS for path in pathways(obj)]
         calls = [_REWIRE_ONE.format(path.name, path.source.N, path.target.N, float(self.dt)) for path in paths]
         rewire = Function(
             _same, arg_units=[1], return_unit=1, return_type="integer", arg_types=["integer"], stateless=False

@@ -17,6 +17,7 @@ import numpy as np
 from brian2 import EventMonitor, Network, NetworkOperation, Synapses, prefs
 
 from hrsnn.simulation import backends, nvidia
+from hrsnn.simulation.brian2_hooks import pathways
 from hrsnn.simulation.program import (
     Arrays,
     Blueprint,
@@ -184,7 +185,7 @@ def _prepare(network: Network, sizes: Mapping[str, int]) -> None:
             )
     own, backend = prefs.devices.cuda_standalone, prefs.devices.cuda_standalone.cuda_backend
     synapses = [obj for obj in network.objects if isinstance(obj, Synapses)]
-    delayed = [obj.name for obj in synapses if any(not path.variables["delay"].scalar for path in obj._pathways)]
+    delayed = [obj.name for obj in synapses if any(not path.variables["delay"].scalar for path in pathways(obj))]
     # With one delay for all, a block of threads works on the synapses of each spike. Else one works on each queue, so
     # the more queues the better: one for each multiprocessor.
     own.parallel_blocks = None if delayed else 1

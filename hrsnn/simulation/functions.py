@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from brian2.core.functions import DEFAULT_FUNCTIONS, Function
-from brian2.core.network import Network
+from brian2.core.functions import Function
+
+from hrsnn.simulation.brian2_hooks import stop
 
 __all__ = ["FUNCTIONS", "fast_exp", "fast_math", "fast_pow", "poisson_gap", "stop_if", "uniform"]
 
@@ -208,7 +209,7 @@ def _gap(p: Any, seed: Any, i: Any, n: Any) -> np.ndarray:
 
 def _stop(condition: Any) -> Any:
     if np.any(condition):
-        Network._globally_stopped = True
+        stop()
     return condition
 
 
@@ -230,7 +231,6 @@ stop_if = _function(_stop, "_stop_if", _STOP_CPP, _STOP_CUDA, _STOP_CYTHON, 1, r
 
 #: What equations of this package may call; Brian2 looks them up in the namespace of a group.
 FUNCTIONS = {"fast_exp": fast_exp, "fast_pow": fast_pow, "poisson_gap": poisson_gap, "stop_if": stop_if}
-DEFAULT_FUNCTIONS.update(fast_exp=fast_exp, fast_pow=fast_pow)  # state updaters look functions up here
 
 
 class _FastMath(ast.NodeTransformer):

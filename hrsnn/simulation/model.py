@@ -12,6 +12,7 @@ from brian2 import NeuronGroup, Quantity, Synapses, second
 from brian2.units.fundamentalunits import DIMENSIONLESS, DimensionMismatchError, Unit, get_dimensions
 
 from hrsnn.laws import Law
+from hrsnn.simulation.brian2_hooks import pathways, rewrite_pathway
 from hrsnn.simulation.functions import FUNCTIONS, fast_math
 from hrsnn.simulation.integration import ExponentialEuler
 
@@ -288,8 +289,8 @@ class SynapseModel(Model):
             dt=dt,
             name=name,
         )
-        for pathway in synapses._pathways:
-            _fast_decay(pathway)
+        for pathway in pathways(synapses):
+            rewrite_pathway(pathway, fast_math)  # the decay between two events, which Brian2 writes, is fast too
         return synapses
 
     def initialise(self, synapses: Synapses, n: int, rng: np.random.Generator) -> None:
@@ -298,17 +299,6 @@ class SynapseModel(Model):
 
     def _lines(self) -> list[tuple[str, str]]:
         return [(key, value) for key, value in self.text("{target}").items() if value]
-
-
-def _fast_decay(pathway: Any) -> None:
-    """Let the decay between two events of a synapse, which Brian2 writes, use the fast exponential too."""
-    update = pathway.update_abstract_code
-
-    def fast(run_namespace: Any) -> None:
-        update(run_namespace)
-        pathway.abstract_code = fast_math(pathway.abstract_code)
-
-    pathway.update_abstract_code = fast
 
 
 def _set(group: Any, values: Mapping[str, Any]) -> None:

@@ -103,9 +103,16 @@ class CoupledNetwork:
         """How often a sample is shown again at most."""
         return self.parts[0].max_retries
 
-    def part(self, name: str) -> PresentationNetwork:
-        """Return an ensemble by its name."""
-        return next(part for part in self.parts if part.name == name)
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """Names of the variables that a batch hands to the next."""
+        own = [name for part in self.parts for name in part.carried]
+        return (*(f"{coupling.name}.w" for coupling in self.couplings), *own)
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """Names of the variables that tell the response."""
+        return tuple(name for part in self.parts for name in part.recorded)
 
     def blueprint(self) -> Blueprint:
         """Return what the engine builds."""

@@ -14,6 +14,7 @@ import numpy as np
 from brian2 import (
     Clock,
     Equations,
+    EventMonitor,
     Network,
     NeuronGroup,
     Quantity,
@@ -27,6 +28,7 @@ from brian2 import (
 from hrsnn.checks import check_integer
 from hrsnn.inputs import encoders
 from hrsnn.inputs.encoders import Encoding
+from hrsnn.simulation.brian2_hooks import at
 from hrsnn.simulation.engine import Blueprint
 from hrsnn.simulation.functions import FUNCTIONS, NEVER
 from hrsnn.simulation.model import NeuronModel, SynapseModel
@@ -137,6 +139,22 @@ class PresentationNetwork:
         """Number of plastic synapses."""
         return self.n_input * self.n_neurons if self.connections is None else len(self.connections[0])
 
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """Names of the variables that a batch hands to the next."""
+        names = [*self.neuron.rest, *self.neuron.start, *(["refractory_left"] if self.neuron.refractory else [])]
+        names += ["changed", "spiked", *(["last_step"] if self.sends else [])]
+        carried = ["input_to_exc.w", *(f"exc.{name}" for name in names)]
+        if self.inhibitory is not None:
+            carried += [f"inh.{name}" for name in (*self.inhibitory.rest, "refractory_left")]
+        return tuple(self.prefix + name for name in (*carried, "input.last_step", "input.draw", "control.n_recent"))
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """Names of the variables that tell the response: the spikes, and what each presentation showed."""
+        names = ("spikes.i", "spikes.t", "presentations.sample", "presentations.intensity", "control.n_presentations")
+        return tuple(self.prefix + name for name in names)
+
     def indices(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the input and the neuron of every plastic synapse."""
         if self.connections is not None:
@@ -214,7 +232,9 @@ class PresentationNetwork:
         if self.sends:
             exc.last_step = -NEVER
         exc.run_regularly(self._fresh_presentation(), clock=presentation, when="before_groups", order=-2)
-        objects = [control, inputs, exc, SpikeMonitor(exc, name=f"{self.prefix}spikes")]
+        shown = EventMonitor(control, "presentation", ["sample", "intensity"], name=f"{self.prefix}presentations")
+        at(control.thresholder["presentation"], presentation, -4)
+        objects = [control, inputs, exc, SpikeMonitor(exc, name=f"{self.prefix}spikes"), at(shown, presentation, -3)]
         objects += (
             self._dense(control, inputs, exc, presentation) if self.dense else self._declared(inputs, exc, presentation)
         )
@@ -247,6 +267,7 @@ class PresentationNetwork:
             + "\n".join(f"quiet_{name} : integer (linked)" for name in others),
             threshold="n_recent > 0",
             reset="n_recent = 0",
+            events={"presentation": "i >= 0"},
             namespace={**FUNCTIONS, "n_total": self.n_total, "max_retries": self.max_retries, "shown": shown},
             dt=self.dt,
             name=f"{self.prefix}control",
@@ -359,7 +380,7 @@ class PresentationNetwork:
         synapses.post.order, synapses.pre.order = 0, 1
         threshold = exc.thresholder["renormalise"]
         for order, runner in enumerate((threshold, synapses.total, synapses.scale), start=-1):
-            runner._clock, runner.when, runner.order = presentation, "before_groups", order
+            at(runner, presentation, order)
         return [synapses]
 
     def _dense(self, control: NeuronGroup, inputs: NeuronGroup, exc: NeuronGroup, presentation: Clock) -> list[Any]:

@@ -84,22 +84,7 @@ class Presenter:
     @property
     def carried(self) -> tuple[str, ...]:
         """Names of the variables that a block hands to the next."""
-        carried = [f"{coupling.name}.w" for coupling in self.network.couplings]
-        for part in self.network.parts:
-            neuron, inhibitory = part.neuron, part.inhibitory
-            names = [*neuron.rest, *neuron.start, *(["refractory_left"] if neuron.refractory else [])]
-            names += ["changed", "spiked", *(["last_step"] if part.sends else [])]
-            own = ["input_to_exc.w", *(f"exc.{name}" for name in names)]
-            if inhibitory is not None:
-                own += [f"inh.{name}" for name in (*inhibitory.rest, "refractory_left")]
-            carried += [part.prefix + name for name in (*own, "input.last_step", "input.draw", "control.n_recent")]
-        return tuple(carried)
-
-    @property
-    def recorded(self) -> tuple[str, ...]:
-        """Names of the variables that tell the response."""
-        names = ("spikes.i", "spikes.t", "control.n_presentations")
-        return tuple(part.prefix + name for part in self.network.parts for name in names)
+        return self.network.carried
 
     def initial(self) -> dict[str, np.ndarray]:
         """Return the first values of the neurons' variables, from the parameter values.
@@ -169,8 +154,8 @@ class Presenter:
     def _learn(
         self, inputs: Mapping[str, np.ndarray], blocks: Sequence[np.ndarray]
     ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        result = self.engine.run(inputs, (*self.carried, *self.recorded))
-        counts = self._response(result, blocks, [part.min_spikes for part in self.network.parts]).counts
+        result = self.engine.run(inputs, (*self.carried, *self.network.recorded))
+        counts = self._response(result, len(blocks[0])).counts
         new = {name: result[name] for name in self.carried}
         for part, block in zip(self.network.parts, blocks, strict=True):
             n_steps = int(result[f"{part.prefix}control.n_presentations"][0]) * self.network.n_total
@@ -216,9 +201,9 @@ class Presenter:
         starts = range(0, len(arrays[0]), size)
         blocks = [[array[start : start + size] for array in arrays] for start in starts]
         states = [{**self._inputs(block, learning=0), **frozen} for block in blocks]
-        results = self.engine.run_many(states, self.recorded, n_jobs)
-        pairs = zip(results, blocks, strict=True)
-        return Response.join(self._response(result, block, list(least.values())) for result, block in pairs)
+        results = self.engine.run_many(states, self.network.recorded, n_jobs)
+        sizes = [len(block[0]) for block in blocks]
+        return Response.join(self._response(*pair) for pair in zip(results, sizes, strict=True))
 
     def _synapses(self) -> dict[str, SynapseModel]:
         """Return the plastic projections and their models."""
@@ -244,34 +229,30 @@ class Presenter:
         seeds = {f"{part.prefix}input.seed_": self.seed for part in self.network.parts}
         return {**seeds, **self.values, **own}
 
-    def _response(
-        self, result: Mapping[str, np.ndarray], blocks: Sequence[np.ndarray], min_spikes: Sequence[int]
-    ) -> Response:
-        """Sort the spikes by sample; which presentation was an ensemble's last follows from the counts themselves."""
-        parts = self.network.parts
-        counts = [self._counts(part, result) for part in parts]
-        totals = np.stack([each.sum(axis=1) for each in counts])
-        least = np.stack([n * has_input(part, block) for n, part, block in zip(min_spikes, parts, blocks, strict=True)])
-        n_samples, n_presentations = len(blocks[0]), totals.shape[1]
-        last: list[int] = []  # presentation of each sample
-        read = np.zeros((len(parts), n_samples), dtype=int)  # the last one to each ensemble
-        active, retries = np.ones(len(parts), dtype=bool), 0
-        for k in range(n_presentations if n_presentations >= n_samples else 0):
-            sample = min(len(last), n_samples - 1)
-            read[active, sample] = k
-            quiet = active & (totals[:, k] < least[:, sample]) & (retries < self.network.max_retries)
-            again = quiet.any()
-            active, retries = (quiet, retries + 1) if again else (np.ones(len(parts), dtype=bool), 0)
-            if not again:
-                last.append(k)
-        if len(last) != n_samples:
+    def _response(self, result: Mapping[str, np.ndarray], n_samples: int) -> Response:
+        """Sort the spikes by sample: an ensemble's answer is that to the last presentation in which it had input."""
+        shown = [self._shown(part, result) for part in self.network.parts]
+        sample = shown[0][0]  # the same for all ensembles
+        if not np.array_equal(np.unique(sample), np.arange(n_samples)):
             raise RuntimeError(
-                f"The run ended after {len(last)} of {n_samples} samples. This is a bug: please report it."
+                f"The run showed {len(np.unique(sample))} of {n_samples} samples. This is a bug: please report it."
             )
-        presentations = np.diff(last, prepend=-1)
-        spikes = np.add.reduceat(totals.sum(axis=0), np.array(last) - presentations + 1)
-        shown = [each[rows] for each, rows in zip(counts, read, strict=True)]
-        return Response(np.hstack(shown).astype(np.uint16), spikes, presentations)
+        counts = [self._counts(part, result) for part in self.network.parts]
+        answers = []
+        for each, (_, intensity) in zip(counts, shown, strict=True):
+            last = np.zeros(n_samples, dtype=int)
+            perceived = np.flatnonzero(intensity > 0)
+            last[sample[perceived]] = perceived
+            answers.append(each[last])
+        spikes = np.bincount(sample, np.sum([each.sum(axis=1) for each in counts], axis=0))
+        return Response(np.hstack(answers).astype(np.uint16), spikes.astype(int), np.bincount(sample))
+
+    @staticmethod
+    def _shown(part: PresentationNetwork, result: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the sample and the intensity of each presentation."""
+        n_presentations = int(result[f"{part.prefix}control.n_presentations"][0])
+        sample = result[f"{part.prefix}presentations.sample"][:n_presentations].astype(int)
+        return sample, result[f"{part.prefix}presentations.intensity"][:n_presentations]
 
     def _counts(self, part: PresentationNetwork, result: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the spikes of each neuron in each presentation, array of shape (n_presentations, n_neurons)."""

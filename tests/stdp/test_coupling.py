@@ -107,7 +107,7 @@ def test_training_equals_the_numpy_loop(backend, dense, samples, weights):
     assert n_presentations > N_SAMPLES  # some samples were shown again
     coupled = presenter(backend, dense)
     state = {**coupled._inputs(flat(samples), 1), **coupled.initial(), **start(weights)}
-    result = coupled.engine.run(state, (*coupled.carried, *coupled.recorded))
+    result = coupled.engine.run(state, (*coupled.carried, *coupled.network.recorded))
     for e, name in enumerate("ab"):
         assert result[f"{name}_control.n_presentations"] == n_presentations
         steps = np.round(result[f"{name}_spikes.t"] / 0.5e-3).astype(int)
