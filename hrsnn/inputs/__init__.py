@@ -5,7 +5,7 @@ from hrsnn.lazy import lazy
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
-        "encoders": ["FrameEncoder", "LatencyEncoder", "PoissonEncoder", "PopulationEncoder"],
+        "encoders": ["Encoder", "FrameEncoder", "LatencyEncoder", "PoissonEncoder", "PopulationEncoder"],
         "codes": ["CurrentCode", "PopulationCode", "RateCode"],
         "cochlea": ["LyonEar"],
     },
