@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 from collections.abc import Callable, Collection, Mapping
@@ -26,6 +27,13 @@ from hrsnn.streams import Learning, stream
 __all__ = ["STDPEstimator"]
 
 Samples = Mapping[str, np.ndarray]
+
+#: Where modules of version 0.1, whose classes are settings, are now.
+MOVED = {
+    "hrsnn.distributions": "hrsnn.laws",
+    "hrsnn.encoders": "hrsnn.inputs.encoders",
+    "hrsnn.ensembles": "hrsnn.stdp.ensembles",
+}
 
 #: Settings that have no say in what is learnt.
 FREE = ("backend", "n_jobs", "checkpoint", "vote", "n_label_samples", "min_votes")
@@ -193,7 +201,7 @@ class STDPEstimator(ClassifierMixin, TransformerMixin, BaseEstimator):
             If it is damaged, or ``changes`` has another number of neurons.
         """
         arrays, settings = statefile.read(path)
-        own = pickle.loads(arrays.pop("parameters").tobytes())
+        own = _Settings(io.BytesIO(arrays.pop("parameters").tobytes())).load()
         return cls._restored(own, changes, arrays, settings["n_features"], f"in {path}")
 
     def with_settings(self, **changes: Any) -> Self:
@@ -232,6 +240,13 @@ class STDPEstimator(ClassifierMixin, TransformerMixin, BaseEstimator):
         new.state_ = new.ensembles_.rewire(arrays)
         new.ensembles_.connect()
         return new
+
+
+class _Settings(pickle.Unpickler):
+    """Reads settings, also those of a file of version 0.1, where these classes had other homes."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        return super().find_class(MOVED.get(module, module), name)
 
 
 def n_neurons(parameters: Mapping[str, Any]) -> Any:

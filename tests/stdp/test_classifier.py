@@ -1,7 +1,9 @@
 """STDPClassifier: what it learns, that it leaks no labels, pruning, files, kill and resume, clear errors."""
 
+import io
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -21,6 +23,7 @@ from hrsnn import Gamma, PoissonEncoder, STDPClassifier, STDPPruning
 from hrsnn.datasets import digits
 from hrsnn.models import STDP, AdaptiveConductanceLIF, PowerLawSTDP
 from hrsnn.simulation import backends
+from hrsnn.stdp import estimator
 
 ENCODER = PoissonEncoder(rate_max=250 * Hz, duration=100 * ms, rest=50 * ms)
 NEURON = AdaptiveConductanceLIF(theta_plus=0.2 * mV)
@@ -132,6 +135,15 @@ def test_save_and_load_keep_the_classifier(fitted, data, tmp_path):
     assert_array_equal(free.weights_, fitted.weights_)
     with pytest.raises(ValueError, match=r"has n_neurons=20, got 30\. Train another"):
         STDPClassifier.load(tmp_path / "digits.h5", n_neurons=30)
+
+
+def test_settings_of_version_0_1_are_read():
+    neuron = AdaptiveConductanceLIF(tau_m=Gamma(mean=20 * ms, shape=3))
+    settings = {"encoder": PoissonEncoder(rate_max=30 * Hz), "neuron": neuron}
+    text = pickle.dumps(settings, protocol=0)
+    old = text.replace(b"hrsnn.inputs.encoders", b"hrsnn.encoders").replace(b"hrsnn.laws", b"hrsnn.distributions")
+    assert old.count(b"hrsnn.encoders") == old.count(b"hrsnn.distributions") == 1
+    assert estimator._Settings(io.BytesIO(old)).load() == settings
 
 
 @cpp
