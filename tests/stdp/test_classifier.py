@@ -142,7 +142,8 @@ def test_settings_of_version_0_1_are_read():
     settings = {"encoder": PoissonEncoder(rate_max=30 * Hz), "neuron": neuron}
     text = pickle.dumps(settings, protocol=0)
     old = text.replace(b"hrsnn.inputs.encoders", b"hrsnn.encoders").replace(b"hrsnn.laws", b"hrsnn.distributions")
-    assert old.count(b"hrsnn.encoders") == old.count(b"hrsnn.distributions") == 1
+    assert b"hrsnn.encoders" in old
+    assert b"hrsnn.distributions" in old
     assert estimator._Settings(io.BytesIO(old)).load() == settings
 
 
