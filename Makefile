@@ -4,13 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint docs bench clean
+.PHONY: help demo test lint docs results bench clean
 
 help:
 	@echo "make demo    install, train on handwritten digits, and write a report with figures"
 	@echo "make test    run all tests (ARGS='-k pruning' for some)"
 	@echo "make lint    check style and types"
 	@echo "make docs    build the documentation in docs/_build/html"
+	@echo "make results list the commands behind every table of docs/results (PAGE=digits for one page)"
 	@echo "make bench   measure milliseconds an image"
 	@echo "make clean   remove what these make (runs/ stays)"
 
@@ -28,6 +29,9 @@ lint: $(VENV)/.installed-dev
 docs: $(VENV)/.installed-dev
 	$(BIN)/python -W ignore -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
+
+results:
+	@$(PYTHON) docs/tables.py $(PAGE)
 
 bench: $(VENV)/.installed
 	$(BIN)/hrsnn run speed $(ARGS)

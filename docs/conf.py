@@ -1,4 +1,4 @@
-"""Sphinx configuration: ``make docs``. The pages of models, studies and functions are written from the code first."""
+"""Sphinx configuration: ``make docs``. The pages of models, studies and the API are written from the code first."""
 
 import re
 import sys
@@ -18,6 +18,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphin
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
+suppress_warnings = ["ref.python"]  # attributes of several classes have one name
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 napoleon_google_docstring = False

@@ -1,5 +1,6 @@
-"""Write the pages that the code tells by itself: models, studies and the functions of each module."""
+"""Write the pages that the code tells by itself: models, studies and the functions of each room."""
 
+import ast
 import inspect
 import pkgutil
 import re
@@ -16,9 +17,10 @@ _COMMENT = re.compile(r'"(\w+)":.*#\s*(.+)')
 
 
 def pages(folder):
-    """Write models.md, studies.md and functions.md into a folder, each only if it changed."""
-    for name, text in (("models", models_page()), ("studies", studies_page()), ("functions", functions_page())):
+    """Write the pages of models and studies, and those of the API, into a folder, each only if it changed."""
+    for name, text in {"models": models_page(), "studies": studies_page(), **api_pages()}.items():
         path = folder / f"{name}.md"
+        path.parent.mkdir(exist_ok=True)
         if not path.is_file() or path.read_text() != text:
             path.write_text(text)
 
@@ -83,19 +85,60 @@ def studies_page():
     return "\n".join(parts)
 
 
-def functions_page():
-    """Docstrings of the public functions and classes of every module."""
-    parts = ["# Functions and classes\n"]
+def api_pages():
+    """Docstrings of the public functions and classes, a page for each room of the package, and an index of them."""
+    found = {}
     for info in pkgutil.walk_packages([str(Path(hrsnn.__file__).parent)], "hrsnn."):
-        if info.name.rpartition(".")[2].startswith("_"):
+        if any(part.startswith("_") for part in info.name.split(".")):
             continue
         module = import_module(info.name)
-        summary = (module.__doc__ or "").partition("\n")[0]
-        parts += [f"## {info.name}\n", f"{summary}\n"]
+        room = info.name.split(".")[1]
+        part = [f"## {info.name}\n", f"{first_line(module)}\n"]
         own = [name for name, item in vars(module).items() if _is_public(name, item, module)]
         kinds = {name: "autoclass" if inspect.isclass(vars(module)[name]) else "autofunction" for name in own}
-        parts += [_directive(f"{kinds[name]}:: {info.name}.{name}", "members") for name in own]
-    return "\n".join(parts)
+        part += [_directive(f"{kinds[name]}:: {info.name}.{name}", "members") for name in own]
+        found.setdefault(room, []).append("\n".join(part))
+    pages = {f"api/{room}": f"# hrsnn.{room}\n\n" + "\n".join(parts) for room, parts in found.items()}
+    rows = [[f"[hrsnn.{room}]({room}.md)", first_line(import_module(f"hrsnn.{room}"))] for room in found]
+    listed = "\n".join(found)
+    pages["api/index"] = "\n".join(
+        [
+            "# Functions and classes\n",
+            _table(["room", "subject"], rows),
+            f"```{{toctree}}\n:hidden:\n\n{listed}\n```\n",
+        ]
+    )
+    return pages
+
+
+def tree():
+    """Every module of the package and the first line of its docstring, as docs/architecture.md shows them."""
+    root = Path(hrsnn.__file__).parent.parent
+    lines = []
+    for folder in ("hrsnn", "models", "studies"):
+        for path in sorted((root / folder).rglob("*.py"), key=_files_before_folders):
+            inside = path.relative_to(root / folder)
+            depth, name = len(inside.parts) - 1, inside.name
+            if name == "__init__.py":
+                name = f"{inside.parent.name or folder}/"
+                depth -= bool(depth)
+                depth = depth if inside.parent.name else -1
+            lines.append(f"{'    ' * (depth + 1) + name:34}{docstring_line(path)}".rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def _files_before_folders(path):
+    return [(part.endswith(".py") and part != "__init__.py", part) for part in path.parts]
+
+
+def docstring_line(path):
+    """Return the first line of a module's docstring."""
+    return (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n")[0]
+
+
+def first_line(module):
+    """Return the first line of the docstring of a module that is loaded."""
+    return (module.__doc__ or "").partition("\n")[0]
 
 
 def _is_public(name, item, module):
@@ -113,3 +156,7 @@ def _table(header, rows):
         return ""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(tree(), end="")

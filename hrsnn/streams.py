@@ -10,7 +10,7 @@ from enum import IntEnum
 
 import numpy as np
 
-__all__ = ["Learning", "Reservoirs", "Search", "stream"]
+__all__ = ["Learning", "Reservoirs", "Searching", "stream"]
 
 
 class Learning(IntEnum):
@@ -35,7 +35,7 @@ class Reservoirs(IntEnum):
     CODE = 3  # gains and biases of a current code
 
 
-class Search(IntEnum):
+class Searching(IntEnum):
     """What searches draw."""
 
     DESIGN = 0  # first points

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from test_layout import LEVELS
 
 import hrsnn.models
 from hrsnn.lab import cli, settings
@@ -64,11 +65,11 @@ def test_studies_page_shows_every_setting(generate):
 
 def test_pages_are_written_only_if_they_changed(generate, tmp_path):
     generate.pages(tmp_path)
-    first = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    assert sorted(path.name for path in first) == ["functions.md", "models.md", "studies.md"]
+    first = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.md")}
+    assert {"models.md", "studies.md", "index.md", "pruning.md", "stdp.md"} <= {path.name for path in first}
     generate.pages(tmp_path)
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == first
-    assert "autofunction:: hrsnn.plots.raster" in (tmp_path / "functions.md").read_text()
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.md")} == first
+    assert "autofunction:: hrsnn.plots.raster" in (tmp_path / "api" / "plots.md").read_text()
 
 
 COMMAND = re.compile(r"""hrsnn run (\w+)\b(?!\.py)((?:\s+(?:"[^"]*"|\w+=[^\s"`]*))*)""")
@@ -90,3 +91,16 @@ def test_every_command_of_the_pages_is_one():
     for place, name, changes in found:
         assert name in studies, f"{place}: there is no study {name}"
         studies[name].configure(changes)  # raises if a setting is unknown or cannot be read
+
+
+def test_architecture_names_every_module(generate):
+    page = (DOCS / "architecture.md").read_text()
+    shown = page.split("```text\n")[-1].removesuffix("```\n")
+    assert shown == generate.tree(), "paste what `python docs/generate.py` prints into docs/architecture.md"
+
+
+def test_architecture_tells_the_levels_that_are_checked():
+    rows = re.findall(r"^\| (\d) \| (.+?) \|", (DOCS / "architecture.md").read_text(), re.MULTILINE)
+    named = {int(level): re.findall(r"`([\w.]+)`", rooms) for level, rooms in rows}
+    told = {name.removeprefix("hrsnn."): level for level, names in named.items() for name in names}
+    assert told == LEVELS

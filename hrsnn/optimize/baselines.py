@@ -12,8 +12,7 @@ import skopt
 from hrsnn.optimize.evaluate import Evaluation
 from hrsnn.optimize.search import Search, one_thread
 from hrsnn.optimize.space import Integer, Space
-from hrsnn.streams import Search as Streams
-from hrsnn.streams import stream
+from hrsnn.streams import Searching, stream
 
 __all__ = ["parameter_search", "random_search"]
 
@@ -40,7 +39,7 @@ def random_search(
         Holds the evaluations, for the reports.
     """
     search = Search(space, seed=seed)
-    rng = stream(seed, Streams.RANDOM)
+    rng = stream(seed, Searching.RANDOM)
     for number in range(n_calls):
         vector = search.space.from_unit(rng.random((1, len(search.space.coordinates))))[0]
         _evaluate(search, number, vector, objective)

@@ -22,8 +22,7 @@ from hrsnn.optimize.fit import posterior_optimizer
 from hrsnn.optimize.kernel import WassersteinMatern
 from hrsnn.optimize.space import Space
 from hrsnn.optimize.warp import Warp
-from hrsnn.streams import Search as Streams
-from hrsnn.streams import stream
+from hrsnn.streams import Searching, stream
 
 __all__ = ["Search"]
 
@@ -110,7 +109,7 @@ class Search:
             raise ValueError(f"n_initial must be at least 2, got {n_initial!r}.")
         self.seed, self.n_initial, self.metric, self.nu, self.batch, self.xi = seed, n_initial, metric, nu, batch, xi
         self.first = [dict(point) for point in first]
-        rng = stream(seed, Streams.DESIGN)
+        rng = stream(seed, Searching.DESIGN)
         initial = self.space.from_unit(self.space.latin_hypercube(max(n_initial - len(first), 1), rng))
         self._initial = [*(self.space.encode(point) for point in first), *initial][: max(n_initial, len(first))]
         self._candidates = rng.random((N_CANDIDATES.get(metric, 2000), len(self.space.coordinates)))
@@ -158,7 +157,7 @@ class Search:
         if number < len(self._initial):
             vector = self._initial[number]
         else:
-            vector = self._next(stream(self.seed, Streams.PROPOSAL, number))
+            vector = self._next(stream(self.seed, Searching.PROPOSAL, number))
         self._pending[number] = vector
         return number, vector
 
