@@ -6,8 +6,7 @@ from brian2 import Quantity
 from sklearn.neighbors import KNeighborsClassifier
 
 from hrsnn import datasets
-from hrsnn.lab.cli import main
-from hrsnn.lab.studies import study
+from hrsnn.lab import main, study
 from hrsnn.studies import _stdp
 
 

@@ -12,8 +12,7 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.model_selection import KFold
 
 from hrsnn import Gamma, optimize, plots
-from hrsnn.lab.cli import main
-from hrsnn.lab.studies import study
+from hrsnn.lab import main, study
 from hrsnn.laws import Law
 from hrsnn.studies import _search
 

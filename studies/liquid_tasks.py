@@ -9,8 +9,8 @@ import numpy as np
 from brian2 import Hz, Quantity
 
 from hrsnn import plots
+from hrsnn.lab import study
 from hrsnn.lab.runs import Run
-from hrsnn.lab.studies import study
 from hrsnn.studies import _classify, _liquid, _paired
 
 SMALL: dict[str, Any] = dict(n_train=60, n_test=30, n_learn=5, seeds=[0])

@@ -12,8 +12,7 @@ from brian2 import Hz, Quantity, ms
 from sklearn.dummy import DummyRegressor
 
 from hrsnn import CurrentCode, Forecaster, Gamma, Normal, PopulationCode, Reservoir, datasets, plots, topology
-from hrsnn.lab.cli import main
-from hrsnn.lab.studies import study
+from hrsnn.lab import main, study
 from hrsnn.models import LIF, STDP, BalancedSTDP
 from hrsnn.reservoirs.reservoir import homogeneous
 from hrsnn.studies import _forecast, _paired

@@ -8,7 +8,7 @@ import numpy as np
 from brian2 import Hz, Quantity, ms
 
 from hrsnn import PopulationCode, metrics
-from hrsnn.lab.studies import study
+from hrsnn.lab import study
 from hrsnn.studies import _liquid, _paired
 
 SETTINGS: dict[str, Any] = dict(input_fraction=1.0, filters=(30 * ms,), block=1000)

@@ -4,8 +4,7 @@ import sys
 
 from brian2 import Quantity
 
-from hrsnn.lab.cli import main
-from hrsnn.lab.studies import study
+from hrsnn.lab import main, study
 from hrsnn.studies import _stdp
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from hrsnn import plots
+from hrsnn.lab import study
 from hrsnn.lab.runs import Run
-from hrsnn.lab.studies import study
 from hrsnn.stdp.presenter import UnhealthyNetwork
 from hrsnn.studies import _multimodal, _paired, _stdp
 

@@ -9,8 +9,7 @@ import networkx as nx
 import numpy as np
 
 from hrsnn import plots, pruning
-from hrsnn.lab.cli import main
-from hrsnn.lab.studies import study
+from hrsnn.lab import main, study
 from hrsnn.studies import _paired, _pruning
 
 #: The points of the figure, and the steps that led there.

@@ -10,8 +10,7 @@ import numpy as np
 from scipy import stats
 
 from hrsnn import plots, pruning
-from hrsnn.lab.cli import main
-from hrsnn.lab.studies import study
+from hrsnn.lab import main, study
 from hrsnn.studies import _paired, _pruning
 
 MEASURES = (("vpt", "valid prediction time (steps)"), ("rmse", "error (deviations)"))

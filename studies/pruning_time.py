@@ -7,8 +7,7 @@ import sys
 from time import perf_counter, process_time
 
 from hrsnn import pruning, topology
-from hrsnn.lab.cli import main
-from hrsnn.lab.studies import study
+from hrsnn.lab import main, study
 from hrsnn.studies import _pruning
 
 

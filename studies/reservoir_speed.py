@@ -15,8 +15,7 @@ import numpy as np
 from brian2 import Hz, ms
 
 from hrsnn import PopulationCode, Reservoir, plots, topology
-from hrsnn.lab.cli import main
-from hrsnn.lab.studies import study
+from hrsnn.lab import main, study
 from hrsnn.reservoirs.liquid import Liquid
 from hrsnn.simulation import backends
 from hrsnn.studies._liquid import INHIBITORY, NEURON, SYNAPSE

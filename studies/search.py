@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from hrsnn import optimize, plots, search_plots
-from hrsnn.lab.cli import main
-from hrsnn.lab.studies import study
+from hrsnn.lab import main, study
 from hrsnn.studies import _search
 
 MEASURES = ("capacity", "spikes", "efficiency", "lorenz", "digits")

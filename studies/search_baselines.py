@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from hrsnn import optimize, plots
-from hrsnn.lab.cli import main
-from hrsnn.lab.studies import study
+from hrsnn.lab import main, study
 from hrsnn.studies import _search
 from hrsnn.studies._law_functions import FUNCTIONS
 

@@ -21,8 +21,7 @@ import numpy as np
 from brian2 import Hz, ms
 
 from hrsnn import Ensemble, MultimodalClassifier, PopulationCode, Reservoir, STDPClassifier, plots, topology
-from hrsnn.lab.cli import main
-from hrsnn.lab.studies import study
+from hrsnn.lab import main, study
 from hrsnn.models import STDP, PowerLawSTDP
 from hrsnn.simulation import backends
 from hrsnn.studies import _stdp

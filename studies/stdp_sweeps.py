@@ -8,8 +8,8 @@ from typing import Any
 from brian2 import Quantity, mV
 
 from hrsnn import STDPPruning, datasets, plots
+from hrsnn.lab import study
 from hrsnn.lab.runs import Run
-from hrsnn.lab.studies import study
 from hrsnn.studies import _stdp
 
 # The source's batches for digits and for photographs.
