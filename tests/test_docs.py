@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -16,12 +17,21 @@ from hrsnn.models import LIF
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 
-@pytest.fixture(scope="module")
-def generate():
-    spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
+def loaded(name):
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def generate():
+    return loaded("generate")
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return loaded("tables")
 
 
 @pytest.mark.parametrize("name", hrsnn.models.__all__)
@@ -104,3 +114,41 @@ def test_architecture_tells_the_levels_that_are_checked():
     named = {int(level): re.findall(r"`([\w.]+)`", rooms) for level, rooms in rows}
     told = {name.removeprefix("hrsnn."): level for level, names in named.items() for name in names}
     assert told == LEVELS
+
+
+def page_tables(path):
+    """The sections of a results page that hold a table, by heading."""
+    for section in re.split(r"^#+ ", path.read_text(), flags=re.MULTILINE)[1:]:
+        if re.search(r"^\| --- ", section, re.MULTILINE):
+            yield section.partition("\n")[0], section
+
+
+def test_every_table_of_results_has_command_and_marks(tables):
+    pages = sorted((DOCS / "results").glob("*.md"))
+    assert len(pages) > 10
+    for page in pages:
+        known = {table.heading: table for table in tables.tables(page)}
+        for heading, section in page_tables(page):
+            assert heading in known, f"{page.name}, {heading}: no line 'Command: `...`'"
+            assert known[heading].seeds != "not recorded", f"{page.name}, {heading}: no line 'Seeds: ...'"
+            assert "Test scores seen while choosing: " in section, f"{page.name}, {heading}"
+
+
+def test_every_command_of_results_can_be_run(tables):
+    studies = list_studies()
+    commands = [
+        command for page in (DOCS / "results").glob("*.md") for t in tables.tables(page) for command in t.commands
+    ]
+    commands += re.findall(r"`(hrsnn run [^`]+)`", (DOCS / "results.md").read_text())
+    assert len(commands) > 60
+    for command in commands:
+        program, verb, name, *settings_ = shlex.split(command)
+        assert (program, verb) == ("hrsnn", "run")
+        studies[name].configure(dict(text.split("=", 1) for text in settings_ if not text.startswith("--")))
+
+
+def test_results_list_their_commands(tables, capsys):
+    assert tables.main(["caltech"]) == 0
+    assert "hrsnn run caltech_stdp seed=4" in capsys.readouterr().out
+    assert tables.main(["nowhere"]) == 1
+    assert "The pages are: caltech, digits" in capsys.readouterr().err
