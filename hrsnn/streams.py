@@ -10,7 +10,7 @@ from enum import IntEnum
 
 import numpy as np
 
-__all__ = ["Learning", "Reservoirs", "Searching", "stream"]
+__all__ = ["Gradients", "Learning", "Reservoirs", "Searching", "stream"]
 
 
 class Learning(IntEnum):
@@ -33,6 +33,15 @@ class Reservoirs(IntEnum):
     INHIBITORY = 1  # and of inhibitory ones
     SYNAPSES = 2  # parameters of each projection
     CODE = 3  # gains and biases of a current code
+
+
+class Gradients(IntEnum):
+    """What networks trained by gradients draw."""
+
+    PARAMETERS = 0  # of the neurons of each layer
+    WEIGHTS = 1  # initial weights
+    VALIDATION = 2  # samples that are held out of training
+    ORDER = 3  # of the samples of an epoch
 
 
 class Searching(IntEnum):

@@ -1,0 +1,20 @@
+"""Networks of declared neurons trained by surrogate gradients: the Brian2 text itself, differentiated by JAX."""
+
+from hrsnn.lazy import lazy
+
+try:
+    import jax as _jax  # noqa: F401
+    import optax as _optax  # noqa: F401
+except ImportError as error:
+    raise ImportError(f"hrsnn.gradient needs JAX and Optax ({error}). Run: pip install 'hrsnn[gradient]'") from error
+
+__getattr__, __dir__, __all__ = lazy(
+    __name__,
+    {
+        "estimators": ["SpikingClassifier", "SpikingRegressor"],
+        "network": ["Activity", "Layer", "SpikingNetwork"],
+        "surrogates": ["FastSigmoid", "MultiGaussian", "SpikeTime", "Surrogate", "Triangle"],
+        "training": ["Diverged", "Training"],
+        "translation": ["Translation", "Untranslatable"],
+    },
+)

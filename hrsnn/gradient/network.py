@@ -1,0 +1,358 @@
+"""Layers of declared neurons as one function of weights, parameters and samples: a scan over time steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from brian2 import Quantity, ms, second
+from brian2.equations.equations import Equations
+from brian2.units.fundamentalunits import fail_for_dimension_mismatch
+
+from hrsnn.checks import check_integer
+from hrsnn.gradient.surrogates import FastSigmoid, Surrogate
+from hrsnn.gradient.translation import Translation
+from hrsnn.models import LIF
+from hrsnn.simulation.brian2_hooks import never_run
+from hrsnn.simulation.model import NeuronModel
+from hrsnn.streams import Gradients, stream
+
+__all__ = ["Activity", "Layer", "SpikingNetwork"]
+
+Weights = dict[str, Any]
+NEVER = 1e6  # time steps since the last spike of a neuron that never fired
+MEMORY = 1e9  # bytes that the states of all time steps may take before they are computed twice instead
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of declared neurons, and the synapses that arrive there.
+
+    Parameters
+    ----------
+    n_neurons : int
+    neuron : NeuronModel
+        Any model of ``hrsnn.models`` or of your own; parameters may be laws.
+    recurrent : bool
+        Whether its neurons are connected to each other, all to all.
+    train : tuple of str
+        Parameters of the neuron that are trained beside the weights, each neuron's own where it is a law. Time
+        constants (``tau...``) are trained as the sigmoid of their leak, and stay positive.
+    delay : Quantity (second)
+        Delay of the synapses from spiking neurons, whole time steps; is not trained.
+    target : str, optional
+        Variable that synapses add to; ``i_e`` or ``g_e`` if None, whichever the neuron has.
+    surrogate : Surrogate
+        Derivative of its spikes.
+    reset_gradient : bool
+        Whether gradients pass through the reset of a spike.
+
+    Raises
+    ------
+    ValueError
+        If a parameter cannot be trained, or the target is not a variable of the neuron.
+    """
+
+    n_neurons: int
+    neuron: NeuronModel = field(default_factory=lambda: LIF(t_ref=0 * ms))
+    recurrent: bool = False
+    train: tuple[str, ...] = ()
+    delay: Quantity = field(default_factory=lambda: 0 * ms)
+    target: str | None = None
+    surrogate: Surrogate = field(default_factory=FastSigmoid)
+    reset_gradient: bool = False
+
+    def __post_init__(self) -> None:
+        check_integer("Layer: n_neurons", self.n_neurons, 1)
+        object.__setattr__(self, "train", (self.train,) if isinstance(self.train, str) else tuple(self.train))
+        fail_for_dimension_mismatch(self.delay, second, "Layer: delay must be a time")
+        if not 0 <= float(self.delay) < np.inf:
+            raise ValueError(f"Layer: delay must not be negative, and finite, got {self.delay}.")
+        name = type(self.neuron).__name__
+        for key in self.train:
+            if key not in self.neuron.parameters:
+                known = ", ".join(self.neuron.parameters)
+                raise ValueError(f"Layer: {name} has no parameter {key!r} to train. It has: {known}.")
+            if key == self.neuron.refractory:
+                raise ValueError(f"Layer: {key} is counted in whole time steps, and has no derivative to train it by.")
+        names = [key for key in Equations(self.neuron.equations).names if key != "v"]
+        if self.target is None:
+            found = [key for key in ("i_e", "g_e") if key in names]
+            if not found:
+                raise ValueError(f"Layer: name the variable of {name} that synapses add to: target=, one of {names}.")
+            object.__setattr__(self, "target", found[0])
+        elif self.target not in Equations(self.neuron.equations).names:
+            raise ValueError(f"Layer: {name} has no variable {self.target!r} for synapses to add to.")
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+
+class Activity(NamedTuple):
+    """What a network did with a batch.
+
+    ``traces`` : array of shape (n_frames, n_samples, n_neurons), filtered spikes of the last layer at the end of each
+    frame. ``counts`` : for each layer, spikes of each neuron, shape (n_samples, n_neurons). ``spikes`` : for each
+    layer, shape (n_steps, n_samples, n_neurons), if recorded.
+    """
+
+    traces: Any
+    counts: list[Any]
+    spikes: list[Any] | None
+
+
+class SpikingNetwork:
+    """Layers of declared neurons, each driven by the one before, the first by the values of a sample.
+
+    A sample is a sequence of frames; the values of a frame, times the input weights, are added to the target of the
+    first layer in each of its time steps. Spikes arrive in the time step in which they are emitted, or ``delay``
+    later, as in Brian2. Weights, and the parameters that are trained, are one pytree of arrays (see ``weights``).
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+    n_inputs : int
+        Values of a frame.
+    step : Quantity (second)
+        How long a frame lasts, whole time steps.
+    dt : Quantity (second)
+        Time step.
+    tau_out : Quantity (second)
+        Time constant of the filter of the last layer's spikes.
+    seed : int
+        Seed of initial weights and of the neurons' parameters, which are those that other back ends draw.
+
+    Raises
+    ------
+    Untranslatable
+        If a neuron has no derivative.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        n_inputs: int,
+        step: Quantity = 5 * ms,
+        dt: Quantity = 1 * ms,
+        tau_out: Quantity = 20 * ms,
+        seed: int = 0,
+    ):
+        self.layers, self.n_inputs, self.step, self.dt, self.tau_out = tuple(layers), n_inputs, step, dt, tau_out
+        self.seed = seed
+        if not self.layers:
+            raise ValueError("A network needs at least one layer.")
+        check_integer("n_inputs", n_inputs, 1)
+        self.n_steps = _steps("step", step, dt, 1)
+        self._projections = []  # source, target, name of the weights, delay in steps
+        for k, layer in enumerate(self.layers):
+            delay = _steps("delay", layer.delay, dt, 0)
+            self._projections += [(k - 1, k, "w", delay)] if k else []
+            self._projections += [(k, k, "recurrent", delay)] if layer.recurrent else []
+        if not float(tau_out) > 0:
+            raise ValueError(f"tau_out must be positive, got {tau_out}.")
+        self.decay = math.exp(-float(dt) / float(tau_out))
+        self.translations = []
+        for k, layer in enumerate(self.layers):
+            rng = stream(seed, Gradients.PARAMETERS, k)
+            group = never_run(layer.neuron.build(layer.n_neurons, name=f"layer_{k}", dt=dt, rng=rng))
+            self.translations.append(Translation(group, type(layer.neuron).__name__))
+
+    # Weights and parameters
+
+    def weights(self) -> list[Weights]:
+        """Return the initial pytree: for each layer ``w`` (from, to), ``recurrent``, and ``free`` trained parameters.
+
+        Weights are normal, input weights of standard deviation 1/sqrt(n_from) times what moves the membrane from
+        rest to threshold (see ``calibrated``); time constants are kept as the logit of their leak.
+        """
+        found = []
+        n_from = self.n_inputs
+        for k, (layer, cell) in enumerate(zip(self.layers, self.translations, strict=True)):
+            rng = stream(self.seed, Gradients.WEIGHTS, k)
+            size = layer.n_neurons
+            weights = {"w": rng.standard_normal((n_from, size)) / math.sqrt(n_from)}
+            if layer.recurrent:
+                weights["recurrent"] = rng.standard_normal((size, size)) / math.sqrt(size)
+            free = {key: self._encoded(key, cell.parameters[key]) for key in layer.train}
+            found.append({**weights, "free": free})
+            n_from = size
+        return jax.tree.map(lambda value: jnp.asarray(value, jnp.result_type(float)), found)
+
+    def parameters(self, weights: Sequence[Weights]) -> list[dict[str, Any]]:
+        """Return the trained parameters of each layer in SI units."""
+        return [{key: self._decoded(key, value) for key, value in layer["free"].items()} for layer in weights]
+
+    def _encoded(self, key: str, value: Any) -> Any:
+        if not key.startswith("tau"):
+            return value
+        rate = float(self.dt) / np.asarray(value)
+        return -np.log(np.expm1(rate))  # logit of exp(-rate)
+
+    def _decoded(self, key: str, value: Any) -> Any:
+        return float(self.dt) / jax.nn.softplus(-value) if key.startswith("tau") else value
+
+    # Time
+
+    def run(self, weights: Sequence[Weights], X: Any, record: bool = False, silent: bool = False) -> Activity:
+        """Show samples, from rest.
+
+        Parameters
+        ----------
+        weights : list of dict
+            As ``weights`` returns it.
+        X : array of shape (n_samples, n_frames, n_inputs)
+        record : bool
+            Whether to return every spike.
+        silent : bool
+            Whether neurons never fire; traces are then the distance to the threshold, in units of that at rest.
+
+        Returns
+        -------
+        Activity
+        """
+        X = jnp.asarray(X)
+        frames = jnp.swapaxes(X.astype(weights[0]["w"].dtype), 0, 1)
+        n_frames, n_samples = frames.shape[:2]
+        constants = [
+            cell.constants(free) for cell, free in zip(self.translations, self.parameters(weights), strict=True)
+        ]
+        resting = [
+            {**cell.initial(), **cell.values(layer.neuron.rest | layer.neuron.start, found)}
+            for layer, cell, found in zip(self.layers, self.translations, constants, strict=True)
+        ]
+        scales = [
+            jax.lax.stop_gradient(cell.distance(state, found))
+            for cell, state, found in zip(self.translations, resting, constants, strict=True)
+        ]
+        start = self._start(resting, n_samples)
+
+        def step(carry: Any, drive: Any) -> Any:
+            return self._step(weights, constants, scales, carry, drive, record, silent)
+
+        def frame(carry: Any, drive: Any) -> Any:
+            if self.n_steps == 1:
+                carry, spikes = step(carry, drive)
+                spikes = jax.tree.map(lambda value: value[None], spikes)
+            else:
+                carry, spikes = jax.lax.scan(lambda c, _: step(c, drive), carry, None, length=self.n_steps)
+            return carry, (carry["trace"], spikes)
+
+        def segment(carry: Any, values: Any) -> Any:
+            return jax.lax.scan(frame, carry, values @ weights[0]["w"])
+
+        length = self._segment(n_frames, n_samples, frames.dtype)
+        last, (traces, spikes) = _scan(segment, start, frames, length)
+        joined = None if not record else [value.reshape(-1, *value.shape[2:]) for value in spikes]
+        return Activity(traces, last["counts"], joined)
+
+    def _step(
+        self,
+        weights: Sequence[Weights],
+        constants: Any,
+        scales: Any,
+        carry: Any,
+        drive: Any,
+        record: bool,
+        silent: bool,
+    ) -> Any:
+        """Advance by a time step, in Brian2's order: all updates, all thresholds, all synapses, all resets."""
+        k = carry["k"]
+        states, fired, ages = [], [], []
+        for number, (layer, cell) in enumerate(zip(self.layers, self.translations, strict=True)):
+            state = cell.advance(carry["states"][number], constants[number], k)
+            age = k - carry["last"][number] if layer.surrogate.by_time else None
+            spikes = cell.spikes(state, constants[number], k, layer.surrogate, scales[number], age)
+            spikes = jnp.zeros_like(spikes) if silent else spikes
+            states.append(cell.fired(state, k, spikes))
+            fired.append(spikes)
+            ages.append(jnp.where(spikes > 0, k, carry["last"][number]) if layer.surrogate.by_time else None)
+        totals = [drive, *[0.0] * (len(self.layers) - 1)]
+        queues = []
+        for (source, target, name, delay), queue in zip(self._projections, carry["queues"], strict=True):
+            arriving, queue = _delayed(queue, fired[source], k, delay)
+            totals[target] = totals[target] + arriving @ weights[target][name]
+            queues.append(queue)
+        for number, (layer, cell) in enumerate(zip(self.layers, self.translations, strict=True)):
+            state = cell.receive(states[number], str(layer.target), totals[number])
+            states[number] = cell.reset(state, constants[number], k, fired[number], layer.reset_gradient)
+        trace = carry["trace"] * self.decay + fired[-1]
+        if silent:
+            cell = self.translations[-1]
+            trace = 1 - cell.distance(states[-1], constants[-1]) / scales[-1]
+        new = {
+            "k": k + 1,
+            "states": states,
+            "last": ages,
+            "queues": queues,
+            "trace": trace,
+            "counts": [total + spikes for total, spikes in zip(carry["counts"], fired, strict=True)],
+        }
+        return new, fired if record else None
+
+    def _start(self, resting: Sequence[Any], n_samples: int) -> dict[str, Any]:
+        """Return what the scan carries, at rest."""
+        sizes = [layer.n_neurons for layer in self.layers]
+        number = jnp.result_type(float)
+        return {
+            "k": jnp.asarray(0),
+            "states": [
+                {key: jnp.broadcast_to(value, (n_samples, size)) for key, value in state.items()}
+                for state, size in zip(resting, sizes, strict=True)
+            ],
+            "last": [
+                jnp.full((n_samples, layer.n_neurons), -NEVER, number) if layer.surrogate.by_time else None
+                for layer in self.layers
+            ],
+            "queues": [
+                jnp.zeros((delay, n_samples, sizes[source]), number) if delay else None
+                for source, _, _, delay in self._projections
+            ],
+            "trace": jnp.zeros((n_samples, sizes[-1]), number),
+            "counts": [jnp.zeros((n_samples, size), number) for size in sizes],
+        }
+
+    def _segment(self, n_frames: int, n_samples: int, dtype: Any) -> int:
+        """Return the frames of a segment: all, or about the root of them if the states would not fit the memory."""
+        values = sum(
+            layer.n_neurons * (len(cell.state) + 4) for layer, cell in zip(self.layers, self.translations, strict=True)
+        )
+        needed = n_frames * self.n_steps * n_samples * values * np.dtype(dtype).itemsize
+        return n_frames if needed <= MEMORY else max(1, math.isqrt(n_frames))
+
+
+def _delayed(queue: Any, spikes: Any, k: Any, delay: int) -> tuple[Any, Any]:
+    """Return the spikes of ``delay`` steps ago, and the ring buffer with those of now."""
+    if not delay:
+        return spikes, queue
+    slot = k % delay
+    return queue[slot], queue.at[slot].set(spikes)
+
+
+def _scan(segment: Callable[[Any, Any], Any], carry: Any, values: Any, length: int) -> Any:
+    """Scan over segments; the states within one are computed again in the backward pass if there are several."""
+    n = len(values)
+    if length >= n:
+        return segment(carry, values)
+    again = jax.checkpoint(segment)
+    whole = n // length * length
+    parts = values[:whole].reshape(-1, length, *values.shape[1:])
+    carry, found = jax.lax.scan(again, carry, parts)
+    found = jax.tree.map(lambda value: value.reshape(-1, *value.shape[2:]), found)
+    if whole < n:
+        carry, rest = again(carry, values[whole:])
+        found = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), found, rest)
+    return carry, found
+
+
+def _steps(name: str, value: Quantity, dt: Quantity, low: int) -> int:
+    """Return a duration in time steps."""
+    fail_for_dimension_mismatch(value, second, f"{name} must be a time")
+    steps = float(value) / float(dt)
+    if not np.isfinite(steps) or abs(steps - round(steps)) > 1e-6 or round(steps) < low:
+        raise ValueError(f"{name} must be {'a positive' if low else 'a'} whole multiple of dt = {dt}, got {value}.")
+    return round(steps)
