@@ -26,6 +26,8 @@ __all__ = ["Activity", "Layer", "SpikingNetwork"]
 
 Weights = dict[str, Any]
 NEVER = 1e6  # time steps since the last spike of a neuron that never fired
+EXPECTED = 0.05  # spikes of a neuron in a time step for which the weights of later layers are drawn
+SETTLED = 2000  # time steps after which a constant input has had its effect
 MEMORY = 1e9  # bytes that the states of all time steps may take before they are computed twice instead
 
 
@@ -127,6 +129,11 @@ class SpikingNetwork:
     seed : int
         Seed of initial weights and of the neurons' parameters, which are those that other back ends draw.
 
+    Attributes
+    ----------
+    units : list of float
+        For each layer, what has to be added in every time step to bring its mean neuron from rest to threshold.
+
     Raises
     ------
     Untranslatable
@@ -161,40 +168,62 @@ class SpikingNetwork:
             rng = stream(seed, Gradients.PARAMETERS, k)
             group = never_run(layer.neuron.build(layer.n_neurons, name=f"layer_{k}", dt=dt, rng=rng))
             self.translations.append(Translation(group, type(layer.neuron).__name__))
+        self.units = [_unit(layer, cell) for layer, cell in zip(self.layers, self.translations, strict=True)]
 
     # Weights and parameters
 
-    def weights(self) -> list[Weights]:
+    def weights(self, gain: float = 1.0, level: float = 1.0) -> list[Weights]:
         """Return the initial pytree: for each layer ``w`` (from, to), ``recurrent``, and ``free`` trained parameters.
 
-        Weights are normal, input weights of standard deviation 1/sqrt(n_from) times what moves the membrane from
-        rest to threshold (see ``calibrated``); time constants are kept as the logit of their leak.
+        Weights are kept in units of ``units``: normal, with a standard deviation such that the potentials that they
+        cause spread by ``gain`` distances from rest to threshold; recurrent ones by less, as most neurons are silent.
+
+        Parameters
+        ----------
+        gain : float
+        level : float
+            Root mean square of the values of the samples.
         """
         found = []
-        n_from = self.n_inputs
+        n_from, size = self.n_inputs, float(level)
         for k, (layer, cell) in enumerate(zip(self.layers, self.translations, strict=True)):
             rng = stream(self.seed, Gradients.WEIGHTS, k)
-            size = layer.n_neurons
-            weights = {"w": rng.standard_normal((n_from, size)) / math.sqrt(n_from)}
+            n = layer.n_neurons
+            weights = {"w": rng.standard_normal((n_from, n)) * gain / (math.sqrt(n_from) * size)}
             if layer.recurrent:
-                weights["recurrent"] = rng.standard_normal((size, size)) / math.sqrt(size)
-            free = {key: self._encoded(key, cell.parameters[key]) for key in layer.train}
+                weights["recurrent"] = rng.standard_normal((n, n)) / math.sqrt(n)
+            free = {key: self._encoded(k, key, cell.parameters[key]) for key in layer.train}
             found.append({**weights, "free": free})
-            n_from = size
+            n_from, size = n, math.sqrt(EXPECTED)
         return jax.tree.map(lambda value: jnp.asarray(value, jnp.result_type(float)), found)
 
     def parameters(self, weights: Sequence[Weights]) -> list[dict[str, Any]]:
         """Return the trained parameters of each layer in SI units."""
-        return [{key: self._decoded(key, value) for key, value in layer["free"].items()} for layer in weights]
+        return [
+            {key: self._decoded(k, key, value) for key, value in layer["free"].items()}
+            for k, layer in enumerate(weights)
+        ]
 
-    def _encoded(self, key: str, value: Any) -> Any:
-        if not key.startswith("tau"):
-            return value
-        rate = float(self.dt) / np.asarray(value)
-        return -np.log(np.expm1(rate))  # logit of exp(-rate)
+    def synapses(self, weights: Sequence[Weights]) -> list[dict[str, Any]]:
+        """Return the weights of each layer in SI units, as synapses of Brian2 have them: ``w`` and ``recurrent``."""
+        return [
+            {key: value * unit for key, value in layer.items() if key != "free"}
+            for layer, unit in zip(weights, self.units, strict=True)
+        ]
 
-    def _decoded(self, key: str, value: Any) -> Any:
-        return float(self.dt) / jax.nn.softplus(-value) if key.startswith("tau") else value
+    def _encoded(self, layer: int, key: str, value: Any) -> Any:
+        """Return a parameter as it is trained: the logit of a leak, or in units of its size."""
+        if key.startswith("tau"):
+            return -np.log(np.expm1(float(self.dt) / np.asarray(value)))
+        return np.asarray(value) / self._size(layer, key)
+
+    def _decoded(self, layer: int, key: str, value: Any) -> Any:
+        if key.startswith("tau"):
+            return float(self.dt) / jax.nn.softplus(-value)
+        return value * self._size(layer, key)
+
+    def _size(self, layer: int, key: str) -> float:
+        return float(np.max(np.abs(self.translations[layer].parameters[key]))) or 1.0
 
     # Time
 
@@ -216,13 +245,14 @@ class SpikingNetwork:
         Activity
         """
         X = jnp.asarray(X)
+        synapses = self.synapses(weights)
         frames = jnp.swapaxes(X.astype(weights[0]["w"].dtype), 0, 1)
         n_frames, n_samples = frames.shape[:2]
         constants = [
             cell.constants(free) for cell, free in zip(self.translations, self.parameters(weights), strict=True)
         ]
         resting = [
-            {**cell.initial(), **cell.values(layer.neuron.rest | layer.neuron.start, found)}
+            _resting(layer, cell, found)
             for layer, cell, found in zip(self.layers, self.translations, constants, strict=True)
         ]
         scales = [
@@ -232,7 +262,7 @@ class SpikingNetwork:
         start = self._start(resting, n_samples)
 
         def step(carry: Any, drive: Any) -> Any:
-            return self._step(weights, constants, scales, carry, drive, record, silent)
+            return self._step(synapses, constants, scales, carry, drive, record, silent)
 
         def frame(carry: Any, drive: Any) -> Any:
             if self.n_steps == 1:
@@ -243,7 +273,7 @@ class SpikingNetwork:
             return carry, (carry["trace"], spikes)
 
         def segment(carry: Any, values: Any) -> Any:
-            return jax.lax.scan(frame, carry, values @ weights[0]["w"])
+            return jax.lax.scan(frame, carry, values @ synapses[0]["w"])
 
         length = self._segment(n_frames, n_samples, frames.dtype)
         last, (traces, spikes) = _scan(segment, start, frames, length)
@@ -252,7 +282,7 @@ class SpikingNetwork:
 
     def _step(
         self,
-        weights: Sequence[Weights],
+        synapses: Sequence[Weights],
         constants: Any,
         scales: Any,
         carry: Any,
@@ -275,7 +305,7 @@ class SpikingNetwork:
         queues = []
         for (source, target, name, delay), queue in zip(self._projections, carry["queues"], strict=True):
             arriving, queue = _delayed(queue, fired[source], k, delay)
-            totals[target] = totals[target] + arriving @ weights[target][name]
+            totals[target] = totals[target] + arriving @ synapses[target][name]
             queues.append(queue)
         for number, (layer, cell) in enumerate(zip(self.layers, self.translations, strict=True)):
             state = cell.receive(states[number], str(layer.target), totals[number])
@@ -323,6 +353,30 @@ class SpikingNetwork:
         )
         needed = n_frames * self.n_steps * n_samples * values * np.dtype(dtype).itemsize
         return n_frames if needed <= MEMORY else max(1, math.isqrt(n_frames))
+
+
+def _resting(layer: Layer, cell: Translation, constants: Any) -> Any:
+    """Return the state at rest: of shape (n_neurons,) or (), by the present values of the parameters."""
+    return {**cell.initial(), **cell.values({**layer.neuron.rest, **layer.neuron.start}, constants)}
+
+
+def _unit(layer: Layer, cell: Translation) -> float:
+    """Return the input of a time step that, held, brings the mean neuron from rest to threshold."""
+    with jax.enable_x64(True):
+        constants = cell.constants({})
+        rest = {key: jnp.broadcast_to(v, (cell.n,)) for key, v in _resting(layer, cell, constants).items()}
+
+        def distance(value: Any) -> Any:
+            def step(state: Any, k: Any) -> Any:
+                return cell.receive(cell.advance(state, constants, k), str(layer.target), value), None
+
+            return cell.distance(jax.lax.scan(step, rest, jnp.arange(SETTLED))[0], constants)
+
+        start, slope = jax.jvp(distance, (0.0,), (1.0,))
+        moved = -float(jnp.mean(slope / start))
+    if not np.isfinite(moved) or moved == 0:
+        raise ValueError(f"Layer: what is added to {layer.target} of {cell.title} does not move it to its threshold.")
+    return 1 / abs(moved)
 
 
 def _delayed(queue: Any, spikes: Any, k: Any, delay: int) -> tuple[Any, Any]:
