@@ -131,6 +131,8 @@ class SpikingNetwork:
 
     Attributes
     ----------
+    projections : list of (int, int, str, int)
+        Source and target layer, name of the weights and delay in time steps of synapses from spiking neurons.
     units : list of float
         For each layer, what has to be added in every time step to bring its mean neuron from rest to threshold.
 
@@ -155,11 +157,11 @@ class SpikingNetwork:
             raise ValueError("A network needs at least one layer.")
         check_integer("n_inputs", n_inputs, 1)
         self.n_steps = _steps("step", step, dt, 1)
-        self._projections = []  # source, target, name of the weights, delay in steps
+        self.projections = []
         for k, layer in enumerate(self.layers):
             delay = _steps("delay", layer.delay, dt, 0)
-            self._projections += [(k - 1, k, "w", delay)] if k else []
-            self._projections += [(k, k, "recurrent", delay)] if layer.recurrent else []
+            self.projections += [(k - 1, k, "w", delay)] if k else []
+            self.projections += [(k, k, "recurrent", delay)] if layer.recurrent else []
         if not float(tau_out) > 0:
             raise ValueError(f"tau_out must be positive, got {tau_out}.")
         self.decay = math.exp(-float(dt) / float(tau_out))
@@ -303,7 +305,7 @@ class SpikingNetwork:
             ages.append(jnp.where(spikes > 0, k, carry["last"][number]) if layer.surrogate.by_time else None)
         totals = [drive, *[0.0] * (len(self.layers) - 1)]
         queues = []
-        for (source, target, name, delay), queue in zip(self._projections, carry["queues"], strict=True):
+        for (source, target, name, delay), queue in zip(self.projections, carry["queues"], strict=True):
             arriving, queue = _delayed(queue, fired[source], k, delay)
             totals[target] = totals[target] + arriving @ synapses[target][name]
             queues.append(queue)
@@ -340,7 +342,7 @@ class SpikingNetwork:
             ],
             "queues": [
                 jnp.zeros((delay, n_samples, sizes[source]), number) if delay else None
-                for source, _, _, delay in self._projections
+                for source, _, _, delay in self.projections
             ],
             "trace": jnp.zeros((n_samples, sizes[-1]), number),
             "counts": [jnp.zeros((n_samples, size), number) for size in sizes],

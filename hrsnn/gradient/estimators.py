@@ -1,0 +1,489 @@
+"""SpikingClassifier and SpikingRegressor: declared networks trained by gradients, as scikit-learn estimators."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Sequence
+from typing import Any, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from brian2 import Quantity, ms
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.model_selection import train_test_split
+from sklearn.utils.validation import check_is_fitted
+
+from hrsnn.checks import check_integer, check_seed
+from hrsnn.gradient.brian2_network import Simulation
+from hrsnn.gradient.network import Layer, SpikingNetwork
+from hrsnn.gradient.samples import frames
+from hrsnn.gradient.training import Training
+from hrsnn.simulation import statefile
+from hrsnn.streams import Gradients, stream
+
+__all__ = ["SpikingClassifier", "SpikingRegressor"]
+
+
+class SpikingEstimator(BaseEstimator):
+    """What the two estimators share: a network, an affine readout of its filtered spikes, and their training.
+
+    A subclass gives the loss of the readout and the number of its outputs.
+    """
+
+    layers: Sequence[Any]
+    step: Quantity
+    dt: Quantity
+    tau_out: Quantity
+    gain: float
+    n_epochs: int
+    batch_size: int
+    learning_rate: float
+    schedule: str
+    clip: float | None
+    validation: float
+    patience: int | None
+    checkpoint: str | os.PathLike[str] | None
+    seed: int
+
+    network_: SpikingNetwork
+    weights_: dict[str, Any]
+    history_: list[dict[str, float]]
+    n_features_in_: int
+
+    # For subclasses
+
+    def _loss(self, outputs: Any, batch: Any) -> tuple[Any, dict[str, Any]]:
+        raise NotImplementedError
+
+    def _outputs(self, weights: Any, traces: Any, lengths: Any) -> Any:
+        raise NotImplementedError
+
+    # Learning
+
+    def _train(self, data: dict[str, np.ndarray], n_outputs: int, stratify: Any, weights: Any = None) -> None:
+        training = self._training()
+        samples = data["X"]
+        if weights is None:
+            self.n_features_in_ = samples.shape[2]
+            self._build()
+            level = float(np.sqrt(np.mean(np.square(samples)))) or 1.0
+            weights = {"layers": self.network_.weights(self.gain, level), "readout": self._readout(n_outputs)}
+        held_out = None
+        if self.validation:
+            held_in, held_out = self._split(data, stratify)
+            data = held_in
+        decisive = {k: v for k, v in self.get_params(deep=False).items() if k not in ("checkpoint", "n_epochs")}
+        weights, self.history_ = training.fit(self._mean_loss, weights, data, held_out, repr(sorted(decisive.items())))
+        self.weights_ = jax.tree.map(np.asarray, weights)
+
+    def _training(self) -> Training:
+        check_seed(self.seed)
+        if not 0 <= self.validation < 1:
+            raise ValueError(f"validation must be a share in [0, 1), got {self.validation!r}.")
+        if self.patience is not None and not self.validation:
+            raise ValueError("patience needs samples that are held out: set validation to their share.")
+        if not 0 < self.gain < np.inf:
+            raise ValueError(f"gain must be positive and finite, got {self.gain!r}.")
+        settings = ("n_epochs", "batch_size", "learning_rate", "schedule", "clip", "patience", "checkpoint", "seed")
+        return Training(**{name: getattr(self, name) for name in settings})
+
+    def _build(self) -> None:
+        layers = [layer if isinstance(layer, Layer) else Layer(layer) for layer in self.layers]
+        self.network_ = SpikingNetwork(layers, self.n_features_in_, self.step, self.dt, self.tau_out, self.seed)
+
+    def _readout(self, n_outputs: int) -> dict[str, Any]:
+        n = self.network_.layers[-1].n_neurons
+        rng = stream(self.seed, Gradients.WEIGHTS, len(self.network_.layers))
+        return {
+            "w": jnp.asarray(rng.standard_normal((n, n_outputs)) / np.sqrt(n), jnp.float32),
+            "b": jnp.zeros(n_outputs, jnp.float32),
+        }
+
+    def _split(self, data: dict[str, np.ndarray], stratify: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return training samples and those that are held out; classes keep their shares where that can be."""
+        n = len(data["mask"])
+        if stratify is not None and np.bincount(stratify).min() < 2:
+            stratify = None
+        state = int(stream(self.seed, Gradients.VALIDATION).integers(2**31))
+        n_out = max(1, round(self.validation * n))
+        if stratify is not None and n_out < len(np.unique(stratify)):
+            stratify = None
+        if n - n_out < 1:
+            raise ValueError(f"validation={self.validation} leaves none of {n} samples to train on.")
+        rows = train_test_split(np.arange(n), test_size=n_out, random_state=state, stratify=stratify)
+        first, second = ({name: values[chosen] for name, values in data.items()} for chosen in rows)
+        return first, second
+
+    def _mean_loss(self, weights: Any, batch: Any, random: Any) -> tuple[Any, dict[str, Any]]:
+        activity = self.network_.run(weights["layers"], batch["X"])
+        value, means = self._loss(self._outputs(weights["readout"], activity.traces, batch["length"]), batch)
+        n_steps = batch["X"].shape[1] * self.network_.n_steps
+        mask = batch["mask"][:, None]
+        for k, counts in enumerate(activity.counts):
+            means[f"spikes_{k}"] = jnp.sum(counts * mask) / (jnp.sum(mask) * counts.shape[1] * n_steps)
+        return value, means
+
+    # Responding
+
+    def _respond(self, X: Any) -> np.ndarray:
+        """Return the outputs of the readout, batch by batch."""
+        samples, lengths = self._samples(X)
+        found = [
+            np.asarray(self._answer(self.weights_, samples[start : start + size], lengths[start : start + size]))
+            for size in (self.batch_size,)
+            for start in range(0, len(samples), size)
+        ]
+        return np.concatenate(found)
+
+    @property
+    def _answer(self) -> Any:
+        def answer(weights: Any, X: Any, lengths: Any) -> Any:
+            return self._outputs(weights["readout"], self.network_.run(weights["layers"], X).traces, lengths)
+
+        if not hasattr(self, "_jitted"):
+            self._jitted = jax.jit(answer)
+        return self._jitted
+
+    def _samples(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+        check_is_fitted(self, "weights_")
+        samples, lengths = frames(X)
+        if samples.shape[2] != self.n_features_in_:
+            raise ValueError(
+                f"X has {samples.shape[2]} features, but {type(self).__name__} was trained with {self.n_features_in_}."
+            )
+        return samples, lengths
+
+    def spikes(self, X: Any, double: bool = False) -> list[np.ndarray]:
+        """Return the spikes of each layer, as bool arrays of shape (n_samples, n_steps, n_neurons).
+
+        Parameters
+        ----------
+        X : array or list of arrays
+            As in ``fit``.
+        double : bool
+            In double precision, in which spikes are those of the other back ends; else in single, as in training.
+        """
+        samples, _ = self._samples(X)
+        with jax.enable_x64(double):
+            dtype = np.float64 if double else np.float32
+            weights = jax.tree.map(lambda value: np.asarray(value, dtype), self.weights_["layers"])
+            run = jax.jit(lambda weights, X: self.network_.run(weights, X, record=True).spikes)
+            found = [
+                [
+                    np.asarray(layer) > 0
+                    for layer in run(weights, samples[start : start + self.batch_size].astype(dtype))
+                ]
+                for start in range(0, len(samples), self.batch_size)
+            ]
+        return [np.concatenate([np.swapaxes(part[k], 0, 1) for part in found]) for k in range(len(found[0]))]
+
+    def simulate(self, X: Any, backend: str | None = None) -> list[np.ndarray]:
+        """Return the spikes of the trained network run by Brian2, as ``spikes`` returns them.
+
+        Parameters
+        ----------
+        X : array or list of arrays
+            As in ``fit``.
+        backend : {"auto", "runtime", "cpp", "cuda"}, optional
+            The choice of ``hrsnn.use_backend`` if None.
+        """
+        samples, _ = self._samples(X)
+        return Simulation(self.network_, self.weights_["layers"], backend).run(samples)
+
+    @property
+    def parameters_(self) -> list[dict[str, np.ndarray]]:
+        """Trained parameters of each layer, in SI units."""
+        check_is_fitted(self, "weights_")
+        found = self.network_.parameters(self.weights_["layers"])
+        return [{key: np.asarray(value) for key, value in layer.items()} for layer in found]
+
+    # Files
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        state.pop("network_", None)  # it is built again from the settings
+        state.pop("_jitted", None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if hasattr(self, "weights_"):
+            self._build()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted estimator to an HDF5 file."""
+        check_is_fitted(self, "weights_")
+        arrays = {f"weights_{k}": leaf for k, leaf in enumerate(jax.tree.leaves(self.weights_))}
+        own = {
+            name: value
+            for name, value in vars(self).items()
+            if name.endswith("_") and name not in ("weights_", "network_")
+        }
+        kept = pickle.dumps((self.get_params(deep=False), own, jax.tree.structure(self.weights_).num_leaves))
+        arrays["estimator"] = np.asarray(np.void(kept))
+        statefile.write(path, arrays, {"kind": type(self).__name__})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], **changes: Any) -> Self:
+        """Read an estimator that ``save`` wrote; ``changes`` are settings to take instead of its own.
+
+        Load only files you trust: the settings are a pickle.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If it is damaged, or holds another kind of estimator.
+        """
+        arrays, settings = statefile.read(path)
+        if settings.get("kind") != cls.__name__:
+            raise ValueError(f"{path} does not hold a {cls.__name__}, but a {settings.get('kind', 'network of STDP')}.")
+        parameters, own, n_leaves = pickle.loads(arrays["estimator"].tobytes())
+        new = cls(**{**parameters, **changes})
+        vars(new).update(own)
+        new._build()
+        like = {"layers": new.network_.weights(), "readout": new._readout(1)}
+        leaves = [arrays[f"weights_{k}"] for k in range(n_leaves)]
+        new.weights_ = jax.tree.unflatten(jax.tree.structure(like), leaves)
+        return new
+
+
+class SpikingClassifier(ClassifierMixin, SpikingEstimator):
+    """A network of declared spiking neurons, trained by surrogate gradients to name sequences.
+
+    The frames of a sample drive the first layer; the mean over the frames of the last layer's filtered spikes goes
+    through an affine readout and a softmax. The network that is trained is that of the models' own equations:
+    ``simulate`` runs it in Brian2.
+
+    Parameters
+    ----------
+    layers : sequence of Layer or int
+        An integer stands for a layer of so many LIF neurons without recurrence.
+    step : Quantity (second)
+        How long a frame lasts.
+    dt : Quantity (second)
+        Time step.
+    tau_out : Quantity (second)
+        Time constant of the filter of the last layer's spikes.
+    gain : float
+        Spread of the potentials at the start, in distances from rest to threshold.
+    n_epochs, batch_size, learning_rate, schedule, clip, patience, checkpoint
+        See ``hrsnn.gradient.Training``.
+    validation : float
+        Share of the training samples that is held out: the weights of the epoch with the lowest loss there are kept.
+    seed : int
+        Seed of weights, parameters, held-out samples and order.
+
+    Attributes
+    ----------
+    network_ : SpikingNetwork
+    weights_ : dict
+        Pytree of arrays: ``layers`` (see ``SpikingNetwork.weights``) and ``readout``.
+    parameters_ : list of dict
+        Trained parameters of each layer, in SI units.
+    history_ : list of dict
+        Loss, accuracy and spikes of each epoch.
+    classes_ : array of shape (n_classes,)
+    n_features_in_ : int
+
+    References
+    ----------
+    .. [1] Chakraborty & Mukhopadhyay, Heterogeneous recurrent spiking neural network (HoNB, HeNB).
+    .. [2] Neftci, Mostafa & Zenke (2019), Surrogate gradient learning in spiking neural networks.
+
+    Examples
+    --------
+    >>> from hrsnn import datasets
+    >>> from hrsnn.gradient import Layer, SpikingClassifier
+    >>> X_train, X_test, y_train, y_test = datasets.digits()
+    >>> classifier = SpikingClassifier([Layer(100)], step=25 * ms).fit(X_train / 255, y_train)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer | int] = (100,),
+        step: Quantity = 5 * ms,
+        dt: Quantity = 1 * ms,
+        tau_out: Quantity = 20 * ms,
+        gain: float = 1.0,
+        n_epochs: int = 20,
+        batch_size: int = 64,
+        learning_rate: float = 3e-3,
+        schedule: str = "cosine",
+        clip: float | None = 1.0,
+        validation: float = 0.1,
+        patience: int | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        seed: int = 0,
+    ):
+        self.layers, self.step, self.dt, self.tau_out, self.gain = layers, step, dt, tau_out, gain
+        self.n_epochs, self.batch_size, self.learning_rate = n_epochs, batch_size, learning_rate
+        self.schedule, self.clip, self.validation, self.patience = schedule, clip, validation, patience
+        self.checkpoint, self.seed = checkpoint, seed
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Train from the start, or go on from the checkpoint.
+
+        Parameters
+        ----------
+        X : array of shape (n_samples, n_features) or (n_samples, n_frames, n_features), or list of 2-D arrays
+            Values near 0 to 1; sequences in a list may differ in length.
+        y : array of shape (n_samples,)
+            Labels.
+
+        Raises
+        ------
+        ValueError
+            If samples and labels do not fit each other, or a setting is out of range.
+        Diverged
+            If the loss becomes NaN.
+        """
+        vars(self).pop("_jitted", None)
+        labels = self._labels(y)
+        self.classes_, classes = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"Training needs at least two classes, got {len(self.classes_)}.")
+        self._train(self._data(X, classes), len(self.classes_), classes)
+        return self
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
+        """Train on for ``n_epochs`` from the present weights; ``classes`` names all labels in the first call."""
+        labels = self._labels(y)
+        if not hasattr(self, "weights_"):
+            if classes is None:
+                raise ValueError("The first call of partial_fit needs classes, all labels that will ever come.")
+            self.classes_ = np.unique(classes)
+        unknown = np.setdiff1d(labels, self.classes_)
+        if unknown.size:
+            raise ValueError(f"y has labels that are not in classes: {unknown[:5].tolist()}.")
+        numbers = np.searchsorted(self.classes_, labels)
+        data = self._data(X, numbers)
+        start = jax.tree.map(jnp.asarray, self.weights_) if hasattr(self, "weights_") else None
+        if start is not None:
+            self._samples(X)
+        self._train(data, len(self.classes_), None, start)
+        return self
+
+    def _labels(self, y: Any) -> np.ndarray:
+        labels = np.asarray(y)
+        if labels.ndim != 1:
+            raise ValueError(f"y must have shape (n_samples,), got {labels.shape}.")
+        if labels.dtype.kind == "f" and not np.array_equal(labels, np.round(labels)):
+            raise ValueError("y must hold labels, got numbers that are no integers: use SpikingRegressor for those.")
+        return labels
+
+    def _data(self, X: Any, classes: np.ndarray) -> dict[str, np.ndarray]:
+        samples, lengths = frames(X)
+        if len(samples) != len(classes):
+            raise ValueError(f"X has {len(samples)} samples, y has {len(classes)} labels.")
+        return {"X": samples, "length": lengths, "y": classes, "mask": np.ones(len(samples), np.float32)}
+
+    def _outputs(self, weights: Any, traces: Any, lengths: Any) -> Any:
+        real = jnp.arange(len(traces))[:, None] < lengths[None, :]
+        mean = jnp.sum(traces * real[:, :, None], axis=0) / lengths[:, None]
+        return mean @ weights["w"] + weights["b"]
+
+    def _loss(self, outputs: Any, batch: Any) -> tuple[Any, dict[str, Any]]:
+        mask = batch["mask"] / jnp.sum(batch["mask"])
+        each = optax.softmax_cross_entropy_with_integer_labels(outputs, batch["y"])
+        right = jnp.argmax(outputs, axis=1) == batch["y"]
+        return jnp.sum(each * mask), {"accuracy": jnp.sum(right * mask)}
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probability of each class, array of shape (n_samples, n_classes)."""
+        return np.asarray(jax.nn.softmax(self._respond(X), axis=1))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable label of each sample."""
+        return self.classes_[np.argmax(self._respond(X), axis=1)]
+
+
+class SpikingRegressor(RegressorMixin, SpikingEstimator):
+    """A network of declared spiking neurons, trained by surrogate gradients to give a number for every frame.
+
+    The filtered spikes of the last layer at the end of a frame go through an affine readout. Parameters and
+    attributes are those of ``SpikingClassifier``; ``washout`` frames at the start of a sequence do not count in the
+    loss. Targets are scaled to a spread of one within ``fit``.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer | int] = (100,),
+        step: Quantity = 5 * ms,
+        dt: Quantity = 1 * ms,
+        tau_out: Quantity = 20 * ms,
+        gain: float = 1.0,
+        washout: int = 0,
+        n_epochs: int = 20,
+        batch_size: int = 64,
+        learning_rate: float = 3e-3,
+        schedule: str = "cosine",
+        clip: float | None = 1.0,
+        validation: float = 0.1,
+        patience: int | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        seed: int = 0,
+    ):
+        self.layers, self.step, self.dt, self.tau_out, self.gain = layers, step, dt, tau_out, gain
+        self.n_epochs, self.batch_size, self.learning_rate = n_epochs, batch_size, learning_rate
+        self.schedule, self.clip, self.validation, self.patience = schedule, clip, validation, patience
+        self.checkpoint, self.seed, self.washout = checkpoint, seed, washout
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Train from the start, or go on from the checkpoint.
+
+        Parameters
+        ----------
+        X : array of shape (n_samples, n_features) or (n_samples, n_frames, n_features), or list of 2-D arrays
+        y : array of shape (n_samples, n_frames, n_outputs), (n_samples, n_outputs) or (n_samples,), or list
+            A target of every frame; where frames are one a sample, the axis of frames may be left out.
+
+        Raises
+        ------
+        ValueError
+            If samples and targets do not fit each other, or a setting is out of range.
+        Diverged
+            If the loss becomes NaN.
+        """
+        vars(self).pop("_jitted", None)
+        check_integer("washout", self.washout, 0)
+        samples, lengths = frames(X)
+        if samples.shape[1] <= self.washout:
+            raise ValueError(f"washout={self.washout} leaves nothing of {samples.shape[1]} frames.")
+        self.y_shape_ = () if not isinstance(y, (list, tuple)) and np.ndim(y) == 1 else (1,)
+        if isinstance(y, (list, tuple)) and all(np.ndim(values) == 2 for values in y):
+            targets, target_lengths = frames(y)
+        else:
+            targets = np.asarray(y, dtype=np.float32)
+            if not np.isfinite(targets).all():
+                raise ValueError("y has NaN or infinite values. Fill or drop them.")
+            targets = targets.reshape(len(targets), *((1, -1) if targets.ndim < 3 else targets.shape[1:]))
+            target_lengths = np.full(len(targets), targets.shape[1])
+        if len(samples) != len(targets) or not np.array_equal(lengths, target_lengths):
+            raise ValueError(f"X has frames of shape {samples.shape[:2]}, y has targets of shape {targets.shape[:2]}.")
+        self.y_mean_, self.y_spread_ = targets.mean((0, 1)), targets.std((0, 1)) + 1e-12
+        data = {"X": samples, "length": lengths, "y": (targets - self.y_mean_) / self.y_spread_}
+        data["mask"] = np.ones(len(samples), np.float32)
+        self._train(data, targets.shape[2], None)
+        return self
+
+    def _outputs(self, weights: Any, traces: Any, lengths: Any) -> Any:
+        return jnp.swapaxes(traces, 0, 1) @ weights["w"] + weights["b"]
+
+    def _loss(self, outputs: Any, batch: Any) -> tuple[Any, dict[str, Any]]:
+        k = jnp.arange(outputs.shape[1])
+        counted = (k >= self.washout) & (k < batch["length"][:, None])
+        weights = counted * batch["mask"][:, None]
+        each = jnp.mean(jnp.square(outputs - batch["y"]), axis=2)
+        return jnp.sum(each * weights) / jnp.sum(weights), {}
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the outputs, in the shape of the targets: of every frame, or of each sample if it has one."""
+        outputs = self._respond(X) * self.y_spread_ + self.y_mean_
+        if outputs.shape[1] > 1:
+            return outputs
+        return outputs[:, 0, 0] if self.y_shape_ == () else outputs[:, 0]
