@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from brian2 import Quantity, ms
+from brian2 import Hz, Quantity, ms
+from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_is_fitted
@@ -37,7 +38,7 @@ class SpikingEstimator(BaseEstimator):
     step: Quantity
     dt: Quantity
     tau_out: Quantity
-    gain: float
+    rate: Quantity
     n_epochs: int
     batch_size: int
     learning_rate: float
@@ -69,8 +70,9 @@ class SpikingEstimator(BaseEstimator):
         if weights is None:
             self.n_features_in_ = samples.shape[2]
             self._build()
-            level = float(np.sqrt(np.mean(np.square(samples)))) or 1.0
-            weights = {"layers": self.network_.weights(self.gain, level), "readout": self._readout(n_outputs)}
+            first = samples[stream(self.seed, Gradients.WEIGHTS).permutation(len(samples))[: self.batch_size]]
+            layers = self.network_.calibrated(self.network_.weights(), first, float(self.rate * self.dt))
+            weights = {"layers": layers, "readout": self._readout(n_outputs)}
         held_out = None
         if self.validation:
             held_in, held_out = self._split(data, stratify)
@@ -85,8 +87,9 @@ class SpikingEstimator(BaseEstimator):
             raise ValueError(f"validation must be a share in [0, 1), got {self.validation!r}.")
         if self.patience is not None and not self.validation:
             raise ValueError("patience needs samples that are held out: set validation to their share.")
-        if not 0 < self.gain < np.inf:
-            raise ValueError(f"gain must be positive and finite, got {self.gain!r}.")
+        fail_for_dimension_mismatch(self.rate, Hz, "rate must be a rate")
+        if not 0 < float(self.rate * self.dt) < 0.5:
+            raise ValueError(f"rate must be positive, and below a spike in two time steps, got {self.rate}.")
         settings = ("n_epochs", "batch_size", "learning_rate", "schedule", "clip", "patience", "checkpoint", "seed")
         return Training(**{name: getattr(self, name) for name in settings})
 
@@ -269,8 +272,8 @@ class SpikingClassifier(ClassifierMixin, SpikingEstimator):
         Time step.
     tau_out : Quantity (second)
         Time constant of the filter of the last layer's spikes.
-    gain : float
-        Spread of the potentials at the start, in distances from rest to threshold.
+    rate : Quantity (hertz)
+        Mean rate of each layer at the start, to which the initial weights are scaled.
     n_epochs, batch_size, learning_rate, schedule, clip, patience, checkpoint
         See ``hrsnn.gradient.Training``.
     validation : float
@@ -309,7 +312,7 @@ class SpikingClassifier(ClassifierMixin, SpikingEstimator):
         step: Quantity = 5 * ms,
         dt: Quantity = 1 * ms,
         tau_out: Quantity = 20 * ms,
-        gain: float = 1.0,
+        rate: Quantity = 50 * Hz,
         n_epochs: int = 20,
         batch_size: int = 64,
         learning_rate: float = 3e-3,
@@ -320,7 +323,7 @@ class SpikingClassifier(ClassifierMixin, SpikingEstimator):
         checkpoint: str | os.PathLike[str] | None = None,
         seed: int = 0,
     ):
-        self.layers, self.step, self.dt, self.tau_out, self.gain = layers, step, dt, tau_out, gain
+        self.layers, self.step, self.dt, self.tau_out, self.rate = layers, step, dt, tau_out, rate
         self.n_epochs, self.batch_size, self.learning_rate = n_epochs, batch_size, learning_rate
         self.schedule, self.clip, self.validation, self.patience = schedule, clip, validation, patience
         self.checkpoint, self.seed = checkpoint, seed
@@ -416,7 +419,7 @@ class SpikingRegressor(RegressorMixin, SpikingEstimator):
         step: Quantity = 5 * ms,
         dt: Quantity = 1 * ms,
         tau_out: Quantity = 20 * ms,
-        gain: float = 1.0,
+        rate: Quantity = 50 * Hz,
         washout: int = 0,
         n_epochs: int = 20,
         batch_size: int = 64,
@@ -428,7 +431,7 @@ class SpikingRegressor(RegressorMixin, SpikingEstimator):
         checkpoint: str | os.PathLike[str] | None = None,
         seed: int = 0,
     ):
-        self.layers, self.step, self.dt, self.tau_out, self.gain = layers, step, dt, tau_out, gain
+        self.layers, self.step, self.dt, self.tau_out, self.rate = layers, step, dt, tau_out, rate
         self.n_epochs, self.batch_size, self.learning_rate = n_epochs, batch_size, learning_rate
         self.schedule, self.clip, self.validation, self.patience = schedule, clip, validation, patience
         self.checkpoint, self.seed, self.washout = checkpoint, seed, washout

@@ -26,7 +26,7 @@ __all__ = ["Activity", "Layer", "SpikingNetwork"]
 
 Weights = dict[str, Any]
 NEVER = 1e6  # time steps since the last spike of a neuron that never fired
-EXPECTED = 0.05  # spikes of a neuron in a time step for which the weights of later layers are drawn
+DOUBLINGS = 24  # tries to find the scale at which a layer fires at the rate that is wanted
 SETTLED = 2000  # time steps after which a constant input has had its effect
 MEMORY = 1e9  # bytes that the states of all time steps may take before they are computed twice instead
 
@@ -174,30 +174,59 @@ class SpikingNetwork:
 
     # Weights and parameters
 
-    def weights(self, gain: float = 1.0, level: float = 1.0) -> list[Weights]:
+    def weights(self) -> list[Weights]:
         """Return the initial pytree: for each layer ``w`` (from, to), ``recurrent``, and ``free`` trained parameters.
 
-        Weights are kept in units of ``units``: normal, with a standard deviation such that the potentials that they
-        cause spread by ``gain`` distances from rest to threshold; recurrent ones by less, as most neurons are silent.
-
-        Parameters
-        ----------
-        gain : float
-        level : float
-            Root mean square of the values of the samples.
+        Weights are normal, and kept in units of ``units``. ``calibrated`` scales them to samples.
         """
         found = []
-        n_from, size = self.n_inputs, float(level)
+        n_from = self.n_inputs
         for k, (layer, cell) in enumerate(zip(self.layers, self.translations, strict=True)):
             rng = stream(self.seed, Gradients.WEIGHTS, k)
             n = layer.n_neurons
-            weights = {"w": rng.standard_normal((n_from, n)) * gain / (math.sqrt(n_from) * size)}
+            weights = {"w": rng.standard_normal((n_from, n)) / math.sqrt(n_from)}
             if layer.recurrent:
                 weights["recurrent"] = rng.standard_normal((n, n)) / math.sqrt(n)
             free = {key: self._encoded(k, key, cell.parameters[key]) for key in layer.train}
             found.append({**weights, "free": free})
-            n_from, size = n, math.sqrt(EXPECTED)
+            n_from = n
         return jax.tree.map(lambda value: jnp.asarray(value, jnp.result_type(float)), found)
+
+    def calibrated(self, weights: Sequence[Weights], X: Any, rate: float) -> list[Weights]:
+        """Return the weights, those to each layer scaled so that its neurons fire at a rate in their mean.
+
+        Parameters
+        ----------
+        weights : list of dict
+        X : array of shape (n_samples, n_frames, n_inputs)
+            Some samples.
+        rate : float
+            Spikes of a neuron in a time step, met within a fifth.
+
+        Raises
+        ------
+        ValueError
+            If no scale of the weights does it: the samples are zero, or the neurons are held.
+        """
+        n_steps = X.shape[1] * self.n_steps
+        rates = jax.jit(lambda weights: [jnp.mean(counts) / n_steps for counts in self.run(weights, X).counts])
+        found = list(weights)
+        for k in range(len(found)):
+            low, high, scale = 0.0, np.inf, 1.0
+            for _ in range(DOUBLINGS):
+                found[k] = {**weights[k], "w": weights[k]["w"] * scale}
+                present = float(rates(found)[k])
+                if rate / 1.2 <= present <= rate * 1.2:
+                    break
+                low, high = (scale, high) if present < rate else (low, scale)
+                scale = scale * 2 if high == np.inf else scale / 2 if low == 0 else math.sqrt(low * high)
+            else:
+                if high == np.inf or low == 0:
+                    raise ValueError(
+                        f"Layer {k} fires {present:g} spikes a neuron and time step whatever its weights, "
+                        f"not {rate:g}: check that samples are not zero, and the threshold and drive of its neurons."
+                    )
+        return found
 
     def parameters(self, weights: Sequence[Weights]) -> list[dict[str, Any]]:
         """Return the trained parameters of each layer in SI units."""

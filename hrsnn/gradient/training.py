@@ -239,8 +239,16 @@ def _warn_of_health(line: Mapping[str, float], history: list[Any]) -> None:
         if not name.startswith("spikes"):
             continue
         for wrong, what, advice in (
-            (value == 0, "does not fire", "raise gain, or give it a lower threshold or a longer time constant"),
-            (value > 0.5, "fires in more than half of the time steps", "lower gain, or give it a refractory period"),
+            (
+                value == 0,
+                "does not fire",
+                "raise rate, lower learning_rate, or lower its threshold",
+            ),
+            (
+                value > 0.5,
+                "fires in more than half of the time steps",
+                "lower rate or learning_rate, or make it refractory",
+            ),
         ):
             before = history[-2][name] if len(history) > 1 else None
             was = before is not None and (before == 0 if value == 0 else before > 0.5)
