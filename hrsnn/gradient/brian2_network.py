@@ -122,7 +122,7 @@ class Simulation:
             group.resting = linked_var(control, "resting")
             start = [f"{key} = {key}*awake + ({value})*(1 - awake)" for key, value in model.start.items()]
             statements = ["awake = 1 - resting", *model.at_rest_unless("awake"), *start]
-            group.run_regularly("\n".join(statements), dt=network.dt, when="before_groups", order=1)
+            group.run_regularly("\n".join(statements), dt=network.dt, when="end")
             groups.append(group)
             objects += [group, SpikeMonitor(group, name=f"spikes_{number}")]
         objects.append(self._projection("w_0", source, groups[0], "w*u_pre", 0))

@@ -170,6 +170,7 @@ class SpikingNetwork:
             rng = stream(seed, Gradients.PARAMETERS, k)
             group = never_run(layer.neuron.build(layer.n_neurons, name=f"layer_{k}", dt=dt, rng=rng))
             self.translations.append(Translation(group, type(layer.neuron).__name__))
+        self.scales = [_scale(layer, cell) for layer, cell in zip(self.layers, self.translations, strict=True)]
         self.units = [_unit(layer, cell) for layer, cell in zip(self.layers, self.translations, strict=True)]
 
     # Weights and parameters
@@ -286,14 +287,10 @@ class SpikingNetwork:
             _resting(layer, cell, found)
             for layer, cell, found in zip(self.layers, self.translations, constants, strict=True)
         ]
-        scales = [
-            jax.lax.stop_gradient(cell.distance(state, found))
-            for cell, state, found in zip(self.translations, resting, constants, strict=True)
-        ]
         start = self._start(resting, n_samples)
 
         def step(carry: Any, drive: Any) -> Any:
-            return self._step(synapses, constants, scales, carry, drive, record, silent)
+            return self._step(synapses, constants, carry, drive, record, silent)
 
         def frame(carry: Any, drive: Any) -> Any:
             if self.n_steps == 1:
@@ -315,7 +312,6 @@ class SpikingNetwork:
         self,
         synapses: Sequence[Weights],
         constants: Any,
-        scales: Any,
         carry: Any,
         drive: Any,
         record: bool,
@@ -327,7 +323,7 @@ class SpikingNetwork:
         for number, (layer, cell) in enumerate(zip(self.layers, self.translations, strict=True)):
             state = cell.advance(carry["states"][number], constants[number], k)
             age = k - carry["last"][number] if layer.surrogate.by_time else None
-            spikes = cell.spikes(state, constants[number], k, layer.surrogate, scales[number], age)
+            spikes = cell.spikes(state, constants[number], k, layer.surrogate, self.scales[number], age)
             spikes = jnp.zeros_like(spikes) if silent else spikes
             states.append(cell.fired(state, k, spikes))
             fired.append(spikes)
@@ -344,7 +340,7 @@ class SpikingNetwork:
         trace = carry["trace"] * self.decay + fired[-1]
         if silent:
             cell = self.translations[-1]
-            trace = 1 - cell.distance(states[-1], constants[-1]) / scales[-1]
+            trace = 1 - cell.distance(states[-1], constants[-1]) / self.scales[-1]
         new = {
             "k": k + 1,
             "states": states,
@@ -389,6 +385,13 @@ class SpikingNetwork:
 def _resting(layer: Layer, cell: Translation, constants: Any) -> Any:
     """Return the state at rest: of shape (n_neurons,) or (), by the present values of the parameters."""
     return {**cell.initial(), **cell.values({**layer.neuron.rest, **layer.neuron.start}, constants)}
+
+
+def _scale(layer: Layer, cell: Translation) -> np.ndarray:
+    """Return each neuron's distance from rest to threshold, before anything is trained."""
+    with jax.enable_x64(True):
+        constants = cell.constants({})
+        return np.asarray(cell.distance(_resting(layer, cell, constants), constants))
 
 
 def _unit(layer: Layer, cell: Translation) -> float:
