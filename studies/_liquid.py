@@ -10,6 +10,7 @@ from brian2 import ms
 
 from hrsnn import Gamma, Reservoir, plots, topology
 from hrsnn.laws import Law
+from hrsnn.metrics import paired
 from hrsnn.models import LIF, STDP
 from hrsnn.reservoirs.reservoir import homogeneous
 from hrsnn.simulation.model import SynapseModel
@@ -23,7 +24,6 @@ __all__ = [
     "VARIANTS",
     "drawn",
     "echo_states",
-    "means",
     "reservoir",
 ]
 
@@ -97,21 +97,6 @@ def echo_states(X: np.ndarray, n: int, seed: int, **settings: float) -> np.ndarr
     return network.features(X)
 
 
-def means(rows: Sequence[Row], by: Sequence[str], values: Sequence[str]) -> list[dict[str, Any]]:
-    """Return mean and standard deviation over the rows (seeds) of each group."""
-    groups: dict[tuple[Any, ...], list[Row]] = {}
-    for row in rows:
-        groups.setdefault(tuple(row[key] for key in by), []).append(row)
-    table = []
-    for group, own in groups.items():
-        entry: dict[str, Any] = {**dict(zip(by, group, strict=True)), "n_seeds": len(own)}
-        for key in values:
-            numbers = [row[key] for row in own]
-            entry |= {key: float(np.mean(numbers)), f"{key}_std": float(np.std(numbers))}
-        table.append(entry)
-    return table
-
-
 def drawn(
     rows: Sequence[Row], x: str, panels: Mapping[str, str], x_label: str, log: str = "", line: str = "variant"
 ) -> Any:
@@ -132,7 +117,7 @@ def drawn(
     for axes, (key, label) in zip(np.atleast_1d(grid), panels.items(), strict=True):
         lines: dict[str, tuple[list[float], list[float]]] = {}
         deviations: dict[str, list[float]] = {}
-        for row in means(rows, (line, x), [key]):
+        for row in paired.means(rows, (line, x), [key]):
             points = lines.setdefault(str(row[line]), ([], []))
             points[0].append(row[x])
             points[1].append(row[key])

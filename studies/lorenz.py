@@ -13,9 +13,10 @@ from sklearn.dummy import DummyRegressor
 
 from hrsnn import CurrentCode, Forecaster, Gamma, Normal, PopulationCode, Reservoir, datasets, plots, topology
 from hrsnn.lab import main, study
+from hrsnn.metrics import paired
 from hrsnn.models import LIF, STDP, BalancedSTDP
 from hrsnn.reservoirs.reservoir import homogeneous
-from hrsnn.studies import _forecast, _paired
+from hrsnn.studies import _forecast
 
 EXPONENT = 0.906  # largest Lyapunov exponent of Lorenz-63
 NEURON = LIF(tau_m=Gamma(mean=20 * ms, shape=3, low=3 * ms, high=100 * ms))
@@ -243,11 +244,11 @@ def _headline(rows: list[dict[str, Any]]) -> dict[str, float]:
         a, b = ([row[key] for row in by[name]] for name in (better, worse))
         if a and b:
             name = f"{key}_{better}_minus_{worse}".replace(" ", "_")
-            found |= {name: float(np.mean(np.subtract(a, b))), f"{name}_p": _paired.wilcoxon(a, b)}
+            found |= {name: float(np.mean(np.subtract(a, b))), f"{name}_p": paired.wilcoxon(a, b)}
     for better, worse in (("HeNHeS", "HoNHoS"), UNCONNECTED[::-1]):
         if by[better] and by[worse]:
             a, b = (np.concatenate([row["all_vpt"] for row in by[name]]) for name in (better, worse))
-            found[f"vpt_{better}_minus_{worse}_p_starts".replace(" ", "_")] = _paired.wilcoxon(a, b)
+            found[f"vpt_{better}_minus_{worse}_p_starts".replace(" ", "_")] = paired.wilcoxon(a, b)
     return found
 
 
