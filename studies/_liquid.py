@@ -6,36 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from brian2 import ms
 
-from hrsnn import Gamma, Reservoir, plots, topology
-from hrsnn.laws import Law
+from hrsnn import Reservoir, plots, topology
 from hrsnn.metrics import paired
-from hrsnn.models import LIF, STDP
 from hrsnn.reservoirs.reservoir import homogeneous
-from hrsnn.simulation.model import SynapseModel
 from hrsnn.studies._forecast import EchoState
+from hrsnn.studies._networks import INHIBITORY, NEURON, SYNAPSE, VARIANTS, narrow
 
-__all__ = [
-    "INHIBITORY",
-    "NEURON",
-    "PAIRS",
-    "SYNAPSE",
-    "VARIANTS",
-    "drawn",
-    "echo_states",
-    "reservoir",
-]
-
-VARIANTS = ("HoNHoS", "HeNHoS", "HoNHeS", "HeNHeS")
-NEURON = LIF(tau_m=Gamma(mean=20 * ms, shape=3, low=3 * ms, high=100 * ms))
-INHIBITORY = LIF(tau_m=Gamma(mean=10 * ms, shape=3, low=2 * ms, high=60 * ms), t_ref=2 * ms)
-SYNAPSE = STDP(
-    A_plus=Gamma(mean=0.01, shape=4),
-    A_minus=Gamma(mean=0.0105, shape=4),
-    tau_plus=Gamma(mean=20 * ms, shape=3, low=2 * ms, high=100 * ms),
-    tau_minus=Gamma(mean=20 * ms, shape=3, low=2 * ms, high=100 * ms),
-)
 #: Which variants the source compares: what the first has that the second has not.
 PAIRS = {
     "neurons": ("HeNHoS", "HoNHoS"),
@@ -71,15 +48,6 @@ def reservoir(
     synapse = None if len(variant) == 3 else SYNAPSE if variant.endswith("HeS") else narrow(SYNAPSE)
     graph = topology.distance_dependent(n, lambda_, w_scale, seed=seed)
     return Reservoir(graph, *neurons, synapse, seed=seed, **settings)
-
-
-def narrow(model: SynapseModel) -> SynapseModel:
-    """Return a model with laws of the same means and next to no width: it shares the compiled program of the first.
-
-    The coefficient of variation is 1e-6, which no spike of these networks notices.
-    """
-    laws = {key: value for key, value in model.parameters.items() if isinstance(value, Law)}
-    return type(model)(**{**model.parameters, **{k: Gamma(mean=law.mean, shape=1e12) for k, law in laws.items()}})
 
 
 def echo_states(X: np.ndarray, n: int, seed: int, **settings: float) -> np.ndarray:

@@ -12,19 +12,18 @@ from sklearn.linear_model import Ridge, RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from hrsnn import Gamma, PopulationCode, Reservoir, datasets, metrics, topology
+from hrsnn import PopulationCode, Reservoir, datasets, metrics, topology
 from hrsnn.laws import Law
 from hrsnn.models import LIF, STDP
+from hrsnn.studies._networks import SYNAPSE, TAU_M
 
 # The source's point: separate gamma laws of tau_m for excitatory and inhibitory neurons, and the laws of STDP.
 # Intervals and first values: equations 1.6 and 1.7 of the restored procedures; amplitudes in units of w_max.
 FIRST: dict[str, Law] = {
-    "tau_m": Gamma(mean=20 * ms, shape=3, low=3 * ms, high=200 * ms),
-    "tau_m_inhibitory": Gamma(mean=10 * ms, shape=3, low=2 * ms, high=120 * ms),
-    "A_plus": Gamma(mean=0.01, shape=4),
-    "A_minus": Gamma(mean=0.0105, shape=4),
-    "tau_plus": Gamma(mean=20 * ms, shape=3, low=2 * ms, high=200 * ms),
-    "tau_minus": Gamma(mean=20 * ms, shape=3, low=2 * ms, high=200 * ms),
+    "tau_m": TAU_M["E"].replace(high=200 * ms),
+    "tau_m_inhibitory": TAU_M["I"].replace(high=120 * ms),
+    **{name: SYNAPSE.parameters[name] for name in ("A_plus", "A_minus")},
+    **{name: SYNAPSE.parameters[name].replace(high=200 * ms) for name in ("tau_plus", "tau_minus")},
 }
 INTERVALS: dict[str, Any] = {
     "tau_m": (5 * ms, 100 * ms),

@@ -14,25 +14,17 @@ from sklearn.dummy import DummyRegressor
 from hrsnn import CurrentCode, Forecaster, Gamma, Normal, PopulationCode, Reservoir, datasets, plots, topology
 from hrsnn.lab import main, study
 from hrsnn.metrics import paired
-from hrsnn.models import LIF, STDP, BalancedSTDP
+from hrsnn.models import LIF, BalancedSTDP
 from hrsnn.reservoirs.reservoir import homogeneous
 from hrsnn.studies import _forecast
+from hrsnn.studies._networks import INHIBITORY, NEURON, SYNAPSE, VARIANTS
 
 EXPONENT = 0.906  # largest Lyapunov exponent of Lorenz-63
-NEURON = LIF(tau_m=Gamma(mean=20 * ms, shape=3, low=3 * ms, high=100 * ms))
-INHIBITORY = LIF(tau_m=Gamma(mean=10 * ms, shape=3, low=2 * ms, high=60 * ms), t_ref=2 * ms)
 FAST = LIF(tau_m=Gamma(mean=10 * ms, shape=1, low=2 * ms, high=100 * ms), t_ref=2 * ms)  # with currents
-SYNAPSE = STDP(
-    A_plus=Gamma(mean=0.01, shape=4),
-    A_minus=Gamma(mean=0.0105, shape=4),
-    tau_plus=Gamma(mean=20 * ms, shape=3, low=2 * ms, high=100 * ms),
-    tau_minus=Gamma(mean=20 * ms, shape=3, low=2 * ms, high=100 * ms),
-)
 BALANCED = BalancedSTDP(
     **{key: SYNAPSE.parameters[key] for key in ("A_plus", "tau_plus", "tau_minus")},
     ratio=1.05,
 )
-VARIANTS = ("HoNHoS", "HeNHoS", "HoNHeS", "HeNHeS")
 UNCONNECTED = ("HoN unconnected", "HeN unconnected")
 
 
