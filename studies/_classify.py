@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
 from hrsnn import RateCode, datasets
+from hrsnn.baselines import echo_states
 from hrsnn.inputs.cochlea import LyonEar
 from hrsnn.studies import _liquid
 
@@ -152,7 +153,7 @@ def baselines(task: Task, n: int, seeds: Any, n_windows: int) -> list[dict[str, 
         {"variant": "inputs alone", "seed": seeds[0], "accuracy": accuracy(pair[0], task.y_train, pair[1], task.y_test)}
     ]
     for seed in seeds:
-        states = [pooled(_liquid.echo_states(X, n, seed, **ECHO), n_windows) for X in (task.X_train, task.X_test)]
+        states = [pooled(echo_states(X, n, seed, **ECHO), n_windows) for X in (task.X_train, task.X_test)]
         score = accuracy(states[0], task.y_train, states[1], task.y_test)
         rows.append({"variant": "echo state", "seed": seed, "accuracy": score})
     return rows

@@ -10,7 +10,6 @@ import numpy as np
 from hrsnn import Reservoir, plots, topology
 from hrsnn.metrics import paired
 from hrsnn.reservoirs.reservoir import homogeneous
-from hrsnn.studies._forecast import EchoState
 from hrsnn.studies._networks import INHIBITORY, NEURON, SYNAPSE, VARIANTS, narrow
 
 #: Which variants the source compares: what the first has that the second has not.
@@ -48,21 +47,6 @@ def reservoir(
     synapse = None if len(variant) == 3 else SYNAPSE if variant.endswith("HeS") else narrow(SYNAPSE)
     graph = topology.distance_dependent(n, lambda_, w_scale, seed=seed)
     return Reservoir(graph, *neurons, synapse, seed=seed, **settings)
-
-
-def echo_states(X: np.ndarray, n: int, seed: int, **settings: float) -> np.ndarray:
-    """Return the states of n tanh units and the values of several series, (n_series, n_steps, n + n_features).
-
-    Parameters
-    ----------
-    X : array of shape (n_series, n_steps, n_features)
-    n, seed : int
-    **settings
-        radius, gain, leak, bias, density of `hrsnn.studies._forecast.EchoState`.
-    """
-    network = EchoState(n, seed=seed, **settings)
-    network.draw(X.shape[-1])
-    return network.features(X)
 
 
 def drawn(

@@ -12,6 +12,7 @@ from brian2 import Hz, Quantity, ms
 from sklearn.dummy import DummyRegressor
 
 from hrsnn import CurrentCode, Forecaster, Gamma, Normal, PopulationCode, Reservoir, datasets, plots, topology
+from hrsnn.baselines import EchoState, NextGeneration, Persistence, RidgePath
 from hrsnn.lab import main, study
 from hrsnn.metrics import paired
 from hrsnn.models import LIF, BalancedSTDP
@@ -37,7 +38,7 @@ class Spiking:
     def respond(self, X: np.ndarray) -> None:
         """Learn by STDP, then collect the states."""
         self.forecaster = Forecaster(self.reservoir, DummyRegressor(), increments=True).fit(X)
-        self.path = _forecast.RidgePath(*self.forecaster.training_set(X))
+        self.path = RidgePath(*self.forecaster.training_set(X))
         n_neurons = self.reservoir.graph.number_of_nodes()
         self.spikes = len(self.forecaster.response_.i) / n_neurons
         self.rate = self.spikes / (len(X) * float(self.reservoir.code.step))
@@ -168,10 +169,10 @@ def lorenz(
 
     def plain(name: str, seed: int) -> tuple[dict[str, Any], np.ndarray]:
         makers = {
-            "persistence": _forecast.Persistence,
-            "next generation": _forecast.NextGeneration,
-            f"echo state {n_units}": lambda: _forecast.EchoState(n_units, seed=seed),
-            f"echo state {n_neurons}": lambda: _forecast.EchoState(n_neurons, seed=seed),
+            "persistence": Persistence,
+            "next generation": NextGeneration,
+            f"echo state {n_units}": lambda: EchoState(n_units, seed=seed),
+            f"echo state {n_neurons}": lambda: EchoState(n_neurons, seed=seed),
         }
         result = _forecast.judge(makers[name](), data, alphas, score)
         return _row(name, seed, result), result["forecast"][0]

@@ -8,6 +8,7 @@ import numpy as np
 from brian2 import Hz, Quantity, ms
 
 from hrsnn import PopulationCode, metrics
+from hrsnn.baselines import echo_states
 from hrsnn.lab import study
 from hrsnn.metrics import paired
 from hrsnn.studies import _liquid
@@ -54,7 +55,7 @@ def memory_capacity(
         X, learned = rng.random((n_wash_out + n_steps, 1)), rng.random((n_learn, 1))
         found: dict[str, Any] = {}
         if variant == "echo state":
-            states = _liquid.echo_states(X[None], n, seed)[0]
+            states = echo_states(X[None], n, seed)[0]
         else:
             reservoir = _liquid.reservoir(variant, n, seed, w_scale, **settings).fit(learned)
             states = reservoir.transform(X)
