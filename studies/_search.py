@@ -157,7 +157,10 @@ def mean_of_draws(name: str, setting: Setting, n_draws: int) -> Callable[..., fl
 
 
 def without_dispersion(laws: Mapping[str, Law]) -> dict[str, Law]:
-    """Return laws of the same means that hardly vary (by a thousandth), so that the same program runs them."""
+    """Return laws that hardly vary (by a thousandth), so that the same program runs them.
+
+    Their means are the arguments of the laws; `_networks.narrow` takes the means of the truncated laws.
+    """
     return {name: law.replace(shape=1e6) for name, law in laws.items()}
 
 

@@ -1,4 +1,7 @@
-"""What spiking networks are measured against: forecasters and classifiers without spikes, scikit-learn estimators."""
+"""What spiking networks are measured against: forecasters and classifiers without spikes, scikit-learn estimators.
+
+Nearest neighbours are scikit-learn's own: ``sklearn.neighbors.KNeighborsClassifier``.
+"""
 
 from hrsnn.lazy import lazy
 
