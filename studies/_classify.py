@@ -12,7 +12,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
 from hrsnn import RateCode, datasets
-from hrsnn.inputs.cochlea import LyonEar
+from hrsnn.baselines import echo_states
+from hrsnn.inputs import event_series, sound_series
 from hrsnn.studies import _liquid
 
 STEP = 20 * ms
@@ -53,17 +54,14 @@ def spoken_digits(n_train: int, n_test: int, test_speaker: str = "", n_steps: in
     """
     speakers = [test_speaker] if test_speaker else None
     X_train, X_test, y_train, y_test = datasets.fsdd(test_speakers=speakers)
-    ear = LyonEar(decimation=40)  # frames of 5 ms
-    per_step = round(float(STEP / ear.frame))
-    parts: list[tuple[np.ndarray, np.ndarray]] = []
-    for X, y, n in ((X_train, y_train, n_train), (X_test, y_test, n_test)):
-        chosen = _draw(y, n)
-        frames = ear.transform([X[k] for k in chosen], n_steps * per_step)
-        parts.append((frames.reshape(len(chosen), n_steps, per_step, -1).mean(axis=2, dtype=float), y[chosen]))
-    top = np.percentile(parts[0][0], 99.5)
+    first, second = _draw(y_train, n_train), _draw(y_test, n_test)
+    train, test = (
+        sound_series([X[k] for k in chosen], n_steps=n_steps, step=STEP)
+        for X, chosen in ((X_train, first), (X_test, second))
+    )
+    top = np.percentile(train, 99.5)
     name = f"FSDD, {'speaker ' + test_speaker if test_speaker else 'takes 0 to 4'} for the test"
-    (train, labels), (test, test_labels) = parts
-    return Task(name, np.minimum(train / top, 1), np.minimum(test / top, 1), labels, test_labels)
+    return Task(name, np.minimum(train / top, 1), np.minimum(test / top, 1), y_train[first], y_test[second])
 
 
 def camera(n_train: int, n_test: int, n_steps: int = 15, pool: int = 2, full: int = 4) -> Task:
@@ -77,15 +75,12 @@ def camera(n_train: int, n_test: int, n_steps: int = 15, pool: int = 2, full: in
         split, shape = datasets.synthetic_gestures(max(n_train, 7), max(n_test, 7)), (2, 32, 32)
         name = "synthetic gestures: N-MNIST was not found"
     X_train, X_test, y_train, y_test = split
-    n_units = shape[0] * (-(-shape[1] // pool)) * (-(-shape[2] // pool))
-    parts = []
-    for X, y, n in ((X_train, y_train, n_train), (X_test, y_test, n_test)):
-        chosen = _draw(y, n)
-        pooled = [datasets.pool_events(X[k], shape, pool) for k in chosen]
-        counts = [datasets.bin_events(events, n_units, n_steps, n_steps * STEP) for events in pooled]
-        parts.append((np.minimum(np.array(counts) / full, 1), y[chosen]))
-    (train, labels), (test, test_labels) = parts
-    return Task(name, train, test, labels, test_labels)
+    first, second = _draw(y_train, n_train), _draw(y_test, n_test)
+    train, test = (
+        event_series([X[k] for k in chosen], shape, STEP, n_steps, pool, full)
+        for X, chosen in ((X_train, first), (X_test, second))
+    )
+    return Task(name, train, test, y_train[first], y_test[second])
 
 
 def spiking(
@@ -152,7 +147,7 @@ def baselines(task: Task, n: int, seeds: Any, n_windows: int) -> list[dict[str, 
         {"variant": "inputs alone", "seed": seeds[0], "accuracy": accuracy(pair[0], task.y_train, pair[1], task.y_test)}
     ]
     for seed in seeds:
-        states = [pooled(_liquid.echo_states(X, n, seed, **ECHO), n_windows) for X in (task.X_train, task.X_test)]
+        states = [pooled(echo_states(X, n, seed, **ECHO), n_windows) for X in (task.X_train, task.X_test)]
         score = accuracy(states[0], task.y_train, states[1], task.y_test)
         rows.append({"variant": "echo state", "seed": seed, "accuracy": score})
     return rows

@@ -6,36 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from brian2 import ms
 
-from hrsnn import Gamma, Reservoir, plots, topology
-from hrsnn.laws import Law
-from hrsnn.models import LIF, STDP
+from hrsnn import Reservoir, plots, topology
+from hrsnn.metrics import paired
 from hrsnn.reservoirs.reservoir import homogeneous
-from hrsnn.simulation.model import SynapseModel
-from hrsnn.studies._forecast import EchoState
+from hrsnn.studies._networks import INHIBITORY, NEURON, SYNAPSE, VARIANTS, narrow
 
-__all__ = [
-    "INHIBITORY",
-    "NEURON",
-    "PAIRS",
-    "SYNAPSE",
-    "VARIANTS",
-    "drawn",
-    "echo_states",
-    "means",
-    "reservoir",
-]
-
-VARIANTS = ("HoNHoS", "HeNHoS", "HoNHeS", "HeNHeS")
-NEURON = LIF(tau_m=Gamma(mean=20 * ms, shape=3, low=3 * ms, high=100 * ms))
-INHIBITORY = LIF(tau_m=Gamma(mean=10 * ms, shape=3, low=2 * ms, high=60 * ms), t_ref=2 * ms)
-SYNAPSE = STDP(
-    A_plus=Gamma(mean=0.01, shape=4),
-    A_minus=Gamma(mean=0.0105, shape=4),
-    tau_plus=Gamma(mean=20 * ms, shape=3, low=2 * ms, high=100 * ms),
-    tau_minus=Gamma(mean=20 * ms, shape=3, low=2 * ms, high=100 * ms),
-)
 #: Which variants the source compares: what the first has that the second has not.
 PAIRS = {
     "neurons": ("HeNHoS", "HoNHoS"),
@@ -73,45 +49,6 @@ def reservoir(
     return Reservoir(graph, *neurons, synapse, seed=seed, **settings)
 
 
-def narrow(model: SynapseModel) -> SynapseModel:
-    """Return a model with laws of the same means and next to no width: it shares the compiled program of the first.
-
-    The coefficient of variation is 1e-6, which no spike of these networks notices.
-    """
-    laws = {key: value for key, value in model.parameters.items() if isinstance(value, Law)}
-    return type(model)(**{**model.parameters, **{k: Gamma(mean=law.mean, shape=1e12) for k, law in laws.items()}})
-
-
-def echo_states(X: np.ndarray, n: int, seed: int, **settings: float) -> np.ndarray:
-    """Return the states of n tanh units and the values of several series, (n_series, n_steps, n + n_features).
-
-    Parameters
-    ----------
-    X : array of shape (n_series, n_steps, n_features)
-    n, seed : int
-    **settings
-        radius, gain, leak, bias, density of `hrsnn.studies._forecast.EchoState`.
-    """
-    network = EchoState(n, seed=seed, **settings)
-    network.draw(X.shape[-1])
-    return network.features(X)
-
-
-def means(rows: Sequence[Row], by: Sequence[str], values: Sequence[str]) -> list[dict[str, Any]]:
-    """Return mean and standard deviation over the rows (seeds) of each group."""
-    groups: dict[tuple[Any, ...], list[Row]] = {}
-    for row in rows:
-        groups.setdefault(tuple(row[key] for key in by), []).append(row)
-    table = []
-    for group, own in groups.items():
-        entry: dict[str, Any] = {**dict(zip(by, group, strict=True)), "n_seeds": len(own)}
-        for key in values:
-            numbers = [row[key] for row in own]
-            entry |= {key: float(np.mean(numbers)), f"{key}_std": float(np.std(numbers))}
-        table.append(entry)
-    return table
-
-
 def drawn(
     rows: Sequence[Row], x: str, panels: Mapping[str, str], x_label: str, log: str = "", line: str = "variant"
 ) -> Any:
@@ -132,7 +69,7 @@ def drawn(
     for axes, (key, label) in zip(np.atleast_1d(grid), panels.items(), strict=True):
         lines: dict[str, tuple[list[float], list[float]]] = {}
         deviations: dict[str, list[float]] = {}
-        for row in means(rows, (line, x), [key]):
+        for row in paired.means(rows, (line, x), [key]):
             points = lines.setdefault(str(row[line]), ([], []))
             points[0].append(row[x])
             points[1].append(row[key])

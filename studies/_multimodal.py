@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from textwrap import fill
 from typing import Any
 
@@ -13,7 +11,7 @@ import numpy as np
 from brian2 import kHz
 
 from hrsnn import Ensemble, MultimodalClassifier, PoissonEncoder, STDPClassifier, datasets
-from hrsnn.inputs.cochlea import LyonEar
+from hrsnn.inputs import Contrast, LyonEar, cochleagrams
 from hrsnn.lab.runs import Run
 from hrsnn.models import AdaptiveConductanceLIF, PowerLawSTDP
 from hrsnn.stdp.coupling import cross_modal
@@ -27,8 +25,6 @@ SOUNDS: dict[str, Any] = {
     "synthetic": datasets.synthetic_spoken_digits,
 }
 RATE = 8 * kHz  # of the ear: 64 channels
-N_SEGMENTS, N_BANDS = 12, 32  # of a clip: shares of its duration, and pairs of neighbouring channels
-FULL = 3.0  # deviation from the mean clip, in standard deviations, that fires at the full rate
 # Found on images and clips held out of the training sets.
 AUDIO = {"eta": 0.02, "offset": 0.1}
 
@@ -88,10 +84,10 @@ def digit_pairs(run: Run, images: str, sounds: str, n_train: int, n_test: int, n
         chosen = np.random.default_rng([0, 8]).permutation(len(y_train))[:n_clips]  # what is kept is for all seeds
         ear = LyonEar(RATE)
         train, test = cochleagrams([X_train[k] for k in chosen], ear), cochleagrams(X_test, ear)
-        mean, deviation = train.mean(axis=0), train.std(axis=0)
+        contrast = Contrast().fit(train)
         return {
-            "X_train": contrast(train, mean, deviation),
-            "X_test": contrast(test, mean, deviation),
+            "X_train": contrast.transform(train),
+            "X_test": contrast.transform(test),
             "y_train": y_train[chosen],
             "y_test": y_test,
         }
@@ -109,53 +105,6 @@ def digit_pairs(run: Run, images: str, sounds: str, n_train: int, n_test: int, n
         seen.y_train[train[0]],
         seen.y_test[test[0]],
     )
-
-
-def cochleagrams(sounds: Sequence[np.ndarray], ear: LyonEar) -> np.ndarray:
-    """Return what an ear makes of clips, each stretched to the same number of segments.
-
-    Parameters
-    ----------
-    sounds : sequence of float array of shape (n_samples,)
-    ear : LyonEar
-
-    Returns
-    -------
-    array of shape (n_sounds, N_SEGMENTS * N_BANDS)
-        Square root of the mean activity in each segment and band.
-    """
-    found = np.empty((len(sounds), N_SEGMENTS * N_BANDS))
-    lengths = np.array([max(len(sound) // ear.decimation, N_SEGMENTS) for sound in sounds])
-    order = np.argsort(lengths)
-    for block in np.array_split(order, -(-len(order) // 64)):
-        heard = ear.transform([sounds[k] for k in block], n_frames=lengths[block].max())
-        for k, frames in zip(block, heard, strict=True):
-            edges = np.linspace(0, lengths[k], N_SEGMENTS + 1).astype(int)
-            segments = np.add.reduceat(frames[: lengths[k]], edges[:-1], axis=0) / np.diff(edges)[:, None]
-            bands = np.array_split(segments, N_BANDS, axis=1)
-            found[k] = np.sqrt(np.stack([band.mean(axis=1) for band in bands], axis=1)).ravel()
-    return found
-
-
-def contrast(values: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
-    """Return by how much values are above the mean, and then by how much below, as grey values.
-
-    The gain control of the ear leaves no channel silent: raw, all clips drive all neurons. Above and below the mean
-    of the training clips, one input in eight is active, as one pixel in eight is.
-
-    Parameters
-    ----------
-    values : array of shape (n_samples, n_values)
-    mean, deviation : array of shape (n_values,)
-        Of the training samples.
-
-    Returns
-    -------
-    uint8 array of shape (n_samples, 2 * n_values)
-        0 at the mean, 255 from FULL standard deviations on.
-    """
-    z = (values - mean) / np.maximum(deviation, 1e-12) / FULL
-    return np.round(255 * np.clip(np.hstack([z, -z]), 0, 1)).astype(np.uint8)
 
 
 def ensemble(modality: str, n_neurons: int, **changes: Any) -> Ensemble:
@@ -210,9 +159,7 @@ def train_one(
         scores = tested(classifier, classifier.readout_)
         shown = slice(classifier.n_label_samples)
         for lesion in lesions:
-            with TemporaryDirectory() as folder:
-                classifier.save(Path(folder, "trained.h5"))
-                other = STDPClassifier.load(Path(folder, "trained.h5"), inhibition=lesion != "inhibition")
+            other = classifier.with_settings(inhibition=lesion != "inhibition")
             if lesion == "thresholds":
                 del other.state_["exc.theta"]  # back to where it started
             readout = NeuronVote().fit(other.transform(pairs.X_train[modality][shown]), pairs.y_train[shown])

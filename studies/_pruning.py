@@ -13,22 +13,12 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from hrsnn import Forecaster, Gamma, PopulationCode, Reservoir, datasets, metrics, pruning, topology
-from hrsnn.models import LIF, STDP
+from hrsnn import Forecaster, PopulationCode, Reservoir, datasets, metrics, pruning, topology
+from hrsnn.models import LIF
 from hrsnn.studies import _forecast
+from hrsnn.studies._networks import SYNAPSE, TAU_M
 
-#: Laws of the membrane time constants by type; each neuron keeps its draw, as an attribute of its node.
-TAU_M = {
-    "E": Gamma(mean=20 * ms, shape=3, low=3 * ms, high=100 * ms),
-    "I": Gamma(mean=10 * ms, shape=3, low=2 * ms, high=60 * ms),
-}
-NEURON, INHIBITORY = LIF(), LIF(t_ref=2 * ms)
-SYNAPSE = STDP(
-    A_plus=Gamma(mean=0.01, shape=4),
-    A_minus=Gamma(mean=0.0105, shape=4),
-    tau_plus=Gamma(mean=20 * ms, shape=3, low=2 * ms, high=100 * ms),
-    tau_minus=Gamma(mean=20 * ms, shape=3, low=2 * ms, high=100 * ms),
-)
+NEURON, INHIBITORY = LIF(), LIF(t_ref=2 * ms)  # each neuron keeps its draw of TAU_M, as an attribute of its node
 FILTERS = (20 * ms, 60 * ms)
 ALPHAS = (1e-7, 1e-5, 1e-3)
 N_STDP = 300  # steps of the series from which STDP learns

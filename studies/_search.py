@@ -12,19 +12,18 @@ from sklearn.linear_model import Ridge, RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from hrsnn import Gamma, PopulationCode, Reservoir, datasets, metrics, topology
+from hrsnn import PopulationCode, Reservoir, datasets, metrics, topology
 from hrsnn.laws import Law
 from hrsnn.models import LIF, STDP
+from hrsnn.studies._networks import SYNAPSE, TAU_M
 
 # The source's point: separate gamma laws of tau_m for excitatory and inhibitory neurons, and the laws of STDP.
 # Intervals and first values: equations 1.6 and 1.7 of the restored procedures; amplitudes in units of w_max.
 FIRST: dict[str, Law] = {
-    "tau_m": Gamma(mean=20 * ms, shape=3, low=3 * ms, high=200 * ms),
-    "tau_m_inhibitory": Gamma(mean=10 * ms, shape=3, low=2 * ms, high=120 * ms),
-    "A_plus": Gamma(mean=0.01, shape=4),
-    "A_minus": Gamma(mean=0.0105, shape=4),
-    "tau_plus": Gamma(mean=20 * ms, shape=3, low=2 * ms, high=200 * ms),
-    "tau_minus": Gamma(mean=20 * ms, shape=3, low=2 * ms, high=200 * ms),
+    "tau_m": TAU_M["E"].replace(high=200 * ms),
+    "tau_m_inhibitory": TAU_M["I"].replace(high=120 * ms),
+    **{name: SYNAPSE.parameters[name] for name in ("A_plus", "A_minus")},
+    **{name: SYNAPSE.parameters[name].replace(high=200 * ms) for name in ("tau_plus", "tau_minus")},
 }
 INTERVALS: dict[str, Any] = {
     "tau_m": (5 * ms, 100 * ms),
@@ -158,7 +157,10 @@ def mean_of_draws(name: str, setting: Setting, n_draws: int) -> Callable[..., fl
 
 
 def without_dispersion(laws: Mapping[str, Law]) -> dict[str, Law]:
-    """Return laws of the same means that hardly vary (by a thousandth), so that the same program runs them."""
+    """Return laws that hardly vary (by a thousandth), so that the same program runs them.
+
+    Their means are the arguments of the laws; `_networks.narrow` takes the means of the truncated laws.
+    """
     return {name: law.replace(shape=1e6) for name, law in laws.items()}
 
 

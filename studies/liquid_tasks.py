@@ -11,7 +11,8 @@ from brian2 import Hz, Quantity
 from hrsnn import plots
 from hrsnn.lab import study
 from hrsnn.lab.runs import Run
-from hrsnn.studies import _classify, _liquid, _paired
+from hrsnn.metrics import paired
+from hrsnn.studies import _classify, _liquid
 
 SMALL: dict[str, Any] = dict(n_train=60, n_test=30, n_learn=5, seeds=[0])
 VALUES = ("accuracy", "spikes", "rate_hz", "active", "efficiency")
@@ -192,13 +193,13 @@ def sparse_connections(
         measured = _measured(run, task, variant, n_neurons, seed, f"{lam}_{w}", n_learn=n_learn, **point, **EARS)
         rows.append({"lambda": lam, "w_scale": w, **measured})
         run.table("networks", rows)
-    table = _liquid.means(rows, ("lambda", "w_scale", "variant"), (*VALUES, "n_synapses"))
+    table = paired.means(rows, ("lambda", "w_scale", "variant"), (*VALUES, "n_synapses"))
     run.table("points", table)
-    tests = _paired.compare(
+    tests = paired.compare(
         [{**r, "point": (r["lambda"], r["w_scale"])} for r in rows], ("accuracy", "spikes"), _liquid.PAIRS, "point"
     )
     run.table("tests", [{**row, "group": str(row["group"])} for row in tests])
-    run.save(data=task.name, **_paired.headline(tests))
+    run.save(data=task.name, **paired.headline(tests))
     for variant in ENDS:
         best = max((row for row in table if row["variant"] == variant), key=lambda row: row["accuracy"])
         run.save(
@@ -235,7 +236,7 @@ def _compare(
     run.table("networks", rows)
     _finish(run, task, rows)
     figure, axes = plots.figure()
-    own = {row["variant"]: row for row in _liquid.means(rows, ("variant",), ("accuracy", "spikes"))}
+    own = {row["variant"]: row for row in paired.means(rows, ("variant",), ("accuracy", "spikes"))}
     points = {name: ([row["spikes"]], [100 * row["accuracy"]]) for name, row in own.items() if row["spikes"] > 0}
     plots.curves(axes, points, "spikes of a neuron a sample", "accuracy (%)")
     for name, shade in (("inputs alone", plots.GREY), ("echo state", plots.COLOURS[6])):
@@ -274,9 +275,9 @@ def _blank() -> dict[str, Any]:
 
 def _finish(run: Run, task: _classify.Task, rows: list[dict[str, Any]], by: str | None = None) -> None:
     """Write means and tests, and save the differences."""
-    run.table("means", _liquid.means(rows, ("variant", *([by] if by else [])), VALUES))
-    tests = _paired.compare(rows, ("accuracy", "spikes", "efficiency"), _liquid.PAIRS, by)
+    run.table("means", paired.means(rows, ("variant", *([by] if by else [])), VALUES))
+    tests = paired.compare(rows, ("accuracy", "spikes", "efficiency"), _liquid.PAIRS, by)
     run.table("tests", tests)
-    run.save(data=task.name, n_train=len(task.y_train), n_test=len(task.y_test), **_paired.headline(tests))
-    for row in _liquid.means(rows, ("variant",), ("accuracy",)) if by is None else []:
+    run.save(data=task.name, n_train=len(task.y_train), n_test=len(task.y_test), **paired.headline(tests))
+    for row in paired.means(rows, ("variant",), ("accuracy",)) if by is None else []:
         run.save(**{f"accuracy_{row['variant'].replace(' ', '_')}": row["accuracy"]})

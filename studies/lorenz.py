@@ -12,26 +12,20 @@ from brian2 import Hz, Quantity, ms
 from sklearn.dummy import DummyRegressor
 
 from hrsnn import CurrentCode, Forecaster, Gamma, Normal, PopulationCode, Reservoir, datasets, plots, topology
+from hrsnn.baselines import EchoState, NextGeneration, Persistence, RidgePath
 from hrsnn.lab import main, study
-from hrsnn.models import LIF, STDP, BalancedSTDP
+from hrsnn.metrics import paired
+from hrsnn.models import LIF, BalancedSTDP
 from hrsnn.reservoirs.reservoir import homogeneous
-from hrsnn.studies import _forecast, _paired
+from hrsnn.studies import _forecast
+from hrsnn.studies._networks import INHIBITORY, NEURON, SYNAPSE, VARIANTS
 
 EXPONENT = 0.906  # largest Lyapunov exponent of Lorenz-63
-NEURON = LIF(tau_m=Gamma(mean=20 * ms, shape=3, low=3 * ms, high=100 * ms))
-INHIBITORY = LIF(tau_m=Gamma(mean=10 * ms, shape=3, low=2 * ms, high=60 * ms), t_ref=2 * ms)
 FAST = LIF(tau_m=Gamma(mean=10 * ms, shape=1, low=2 * ms, high=100 * ms), t_ref=2 * ms)  # with currents
-SYNAPSE = STDP(
-    A_plus=Gamma(mean=0.01, shape=4),
-    A_minus=Gamma(mean=0.0105, shape=4),
-    tau_plus=Gamma(mean=20 * ms, shape=3, low=2 * ms, high=100 * ms),
-    tau_minus=Gamma(mean=20 * ms, shape=3, low=2 * ms, high=100 * ms),
-)
 BALANCED = BalancedSTDP(
     **{key: SYNAPSE.parameters[key] for key in ("A_plus", "tau_plus", "tau_minus")},
     ratio=1.05,
 )
-VARIANTS = ("HoNHoS", "HeNHoS", "HoNHeS", "HeNHeS")
 UNCONNECTED = ("HoN unconnected", "HeN unconnected")
 
 
@@ -44,7 +38,7 @@ class Spiking:
     def respond(self, X: np.ndarray) -> None:
         """Learn by STDP, then collect the states."""
         self.forecaster = Forecaster(self.reservoir, DummyRegressor(), increments=True).fit(X)
-        self.path = _forecast.RidgePath(*self.forecaster.training_set(X))
+        self.path = RidgePath(*self.forecaster.training_set(X))
         n_neurons = self.reservoir.graph.number_of_nodes()
         self.spikes = len(self.forecaster.response_.i) / n_neurons
         self.rate = self.spikes / (len(X) * float(self.reservoir.code.step))
@@ -175,10 +169,10 @@ def lorenz(
 
     def plain(name: str, seed: int) -> tuple[dict[str, Any], np.ndarray]:
         makers = {
-            "persistence": _forecast.Persistence,
-            "next generation": _forecast.NextGeneration,
-            f"echo state {n_units}": lambda: _forecast.EchoState(n_units, seed=seed),
-            f"echo state {n_neurons}": lambda: _forecast.EchoState(n_neurons, seed=seed),
+            "persistence": Persistence,
+            "next generation": NextGeneration,
+            f"echo state {n_units}": lambda: EchoState(n_units, seed=seed),
+            f"echo state {n_neurons}": lambda: EchoState(n_neurons, seed=seed),
         }
         result = _forecast.judge(makers[name](), data, alphas, score)
         return _row(name, seed, result), result["forecast"][0]
@@ -243,11 +237,11 @@ def _headline(rows: list[dict[str, Any]]) -> dict[str, float]:
         a, b = ([row[key] for row in by[name]] for name in (better, worse))
         if a and b:
             name = f"{key}_{better}_minus_{worse}".replace(" ", "_")
-            found |= {name: float(np.mean(np.subtract(a, b))), f"{name}_p": _paired.wilcoxon(a, b)}
+            found |= {name: float(np.mean(np.subtract(a, b))), f"{name}_p": paired.wilcoxon(a, b)}
     for better, worse in (("HeNHeS", "HoNHoS"), UNCONNECTED[::-1]):
         if by[better] and by[worse]:
             a, b = (np.concatenate([row["all_vpt"] for row in by[name]]) for name in (better, worse))
-            found[f"vpt_{better}_minus_{worse}_p_starts".replace(" ", "_")] = _paired.wilcoxon(a, b)
+            found[f"vpt_{better}_minus_{worse}_p_starts".replace(" ", "_")] = paired.wilcoxon(a, b)
     return found
 
 

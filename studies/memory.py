@@ -8,8 +8,10 @@ import numpy as np
 from brian2 import Hz, Quantity, ms
 
 from hrsnn import PopulationCode, metrics
+from hrsnn.baselines import echo_states
 from hrsnn.lab import study
-from hrsnn.studies import _liquid, _paired
+from hrsnn.metrics import paired
+from hrsnn.studies import _liquid
 
 SETTINGS: dict[str, Any] = dict(input_fraction=1.0, filters=(30 * ms,), block=1000)
 
@@ -53,7 +55,7 @@ def memory_capacity(
         X, learned = rng.random((n_wash_out + n_steps, 1)), rng.random((n_learn, 1))
         found: dict[str, Any] = {}
         if variant == "echo state":
-            states = _liquid.echo_states(X[None], n, seed)[0]
+            states = echo_states(X[None], n, seed)[0]
         else:
             reservoir = _liquid.reservoir(variant, n, seed, w_scale, **settings).fit(learned)
             states = reservoir.transform(X)
@@ -71,11 +73,11 @@ def memory_capacity(
         rows.append(run.cached("_".join(map(str, job)).replace(" ", "_"), lambda: measure(*job)))  # noqa: B023
         run.table("reservoirs", [{k: v for k, v in row.items() if k != "profile"} for row in rows])
     values = ("capacity", "spikes", "efficiency", "active", "w_inputs", "w_excitation", "w_inhibition")
-    run.table("means", _liquid.means(rows, ("variant", "n_neurons"), values))
+    run.table("means", paired.means(rows, ("variant", "n_neurons"), values))
     pairs = {**_liquid.PAIRS, "STDP": ("HoNHoS", "HoN"), "neurons without STDP": ("HeN", "HoN")}
-    tests = _paired.compare(rows, ("capacity", "spikes", "efficiency"), pairs, "n_neurons")
+    tests = paired.compare(rows, ("capacity", "spikes", "efficiency"), pairs, "n_neurons")
     run.table("tests", tests)
-    run.save(**_paired.headline(tests))
+    run.save(**paired.headline(tests))
     spiking = [row for row in rows if row["variant"] != "echo state"]
     panels = {
         "capacity": "memory capacity C",
@@ -146,10 +148,10 @@ def separation(
         rows.append(run.cached("_".join(map(str, job)), lambda: measure(*job)))  # noqa: B023
         run.table("reservoirs", rows)
     values = ("separation", "generalisation", "computation", "spikes")
-    run.table("means", _liquid.means(rows, ("variant", "w_scale"), values))
-    tests = _paired.compare(rows, values, _liquid.PAIRS, "w_scale")
+    run.table("means", paired.means(rows, ("variant", "w_scale"), values))
+    tests = paired.compare(rows, values, _liquid.PAIRS, "w_scale")
     run.table("tests", tests)
-    run.save(**_paired.headline(tests))
+    run.save(**paired.headline(tests))
     panels = {
         "separation": "rank, different stimuli",
         "generalisation": "rank, like stimuli",

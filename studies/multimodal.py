@@ -9,8 +9,9 @@ import numpy as np
 from hrsnn import plots
 from hrsnn.lab import study
 from hrsnn.lab.runs import Run
+from hrsnn.metrics import paired
 from hrsnn.stdp.presenter import UnhealthyNetwork
-from hrsnn.studies import _multimodal, _paired, _stdp
+from hrsnn.studies import _multimodal, _stdp
 
 QUICK = dict(n_train=600, n_test=200, n_clips=300, n_label_samples=300, seeds=[0])
 NOISES = {"white noise": {"snr": 9.5}, "low contrast and noise": {"snr": 12.0, "contrast": 0.5}}
@@ -301,9 +302,9 @@ def _means(rows: list[dict[str, Any]], key: str) -> dict[str, float]:
 def _compare(run: Run, rows: list[dict[str, Any]], pairs: dict[str, tuple[str, str]], by: str) -> None:
     """Write the differences of networks over the seeds, with a paired t-test; metrics are those of the accuracy."""
     values = ("accuracy", "accuracy_weighted", "accuracy_summed", "by_image", "by_audio")
-    if tests := _paired.compare(rows, values, pairs, by, "network", _paired.t_test):
+    if tests := paired.compare(rows, values, pairs, by, "network", paired.t_test):
         run.table("tests", tests)
-        run.save(**_paired.headline([row for row in tests if row["value"] == "accuracy"]))
+        run.save(**paired.headline([row for row in tests if row["value"] == "accuracy"]))
 
 
 def _grid(rows: list[dict[str, Any]], network: str, key: str, points: Any, seeds: Any, value: str = "accuracy") -> Any:

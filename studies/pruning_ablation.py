@@ -10,7 +10,8 @@ import numpy as np
 
 from hrsnn import plots, pruning
 from hrsnn.lab import main, study
-from hrsnn.studies import _paired, _pruning
+from hrsnn.metrics import paired
+from hrsnn.studies import _pruning
 
 #: The points of the figure, and the steps that led there.
 POINTS = {"A": "none", "B": "I, II", "C": "I, II, III", "D": "I, II, III, IV", "E": "I, II, IV", "I": "I", "II": "II"}
@@ -130,9 +131,9 @@ def _summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for name in ("vpt", "rmse"):
             values = np.array([row[name] for row in own])
             whole = np.array([of["D", row["seed"]][name] for row in own if ("D", row["seed"]) in of])
-            paired = len(whole) == len(values) > 1 and np.any(values != whole)
+            comparable = len(whole) == len(values) > 1 and np.any(values != whole)
             entry |= {name: float(values.mean()), f"{name}_std": float(values.std(ddof=len(own) > 1))}
-            entry[f"{name}_p"] = _paired.wilcoxon(values, whole) if paired else np.nan
+            entry[f"{name}_p"] = paired.wilcoxon(values, whole) if comparable else np.nan
         table.append(entry)
     return table
 

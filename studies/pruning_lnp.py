@@ -11,7 +11,8 @@ from scipy import stats
 
 from hrsnn import plots, pruning
 from hrsnn.lab import main, study
-from hrsnn.studies import _paired, _pruning
+from hrsnn.metrics import paired
+from hrsnn.studies import _pruning
 
 MEASURES = (("vpt", "valid prediction time (steps)"), ("rmse", "error (deviations)"))
 EQUAL = ("activity", "activity filled", "random", "magnitude", "uniform", "uncoupled")
@@ -200,7 +201,7 @@ def _tests(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             for key in ("vpt", "rmse"):
                 a, b = (np.array([rows_of[seed][key] for seed in seeds]) for rows_of in (by["LNP"], others))
                 entry[f"{key}_difference"] = float(np.mean(a - b))
-                entry[f"{key}_p"] = _paired.wilcoxon(a, b)
+                entry[f"{key}_p"] = paired.wilcoxon(a, b)
                 entry[f"{key}_variance_ratio"] = float(a.var() / b.var()) if b.var() > 0 else np.nan
                 entry[f"{key}_variance_p"] = _levene(a, b)
             table.append(entry)

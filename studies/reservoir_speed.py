@@ -18,7 +18,7 @@ from hrsnn import PopulationCode, Reservoir, plots, topology
 from hrsnn.lab import main, study
 from hrsnn.reservoirs.liquid import Liquid
 from hrsnn.simulation import backends
-from hrsnn.studies._liquid import INHIBITORY, NEURON, SYNAPSE
+from hrsnn.studies._networks import INHIBITORY, NEURON, SYNAPSE
 from hrsnn.studies.speed import timed
 
 REFERENCE = Path(__file__).parent.parent / "tests" / "reference" / "reservoir.cpp"

@@ -36,6 +36,7 @@ ONLY = {
     "simulation": {"laws"},
     "models": {"simulation"},
     "inputs": {"datasets", "laws", "simulation"},
+    "baselines": set(),
     "optimize": {"laws", "plots"},
     "lab": {"simulation"},
 }

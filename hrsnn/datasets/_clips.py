@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -49,17 +49,3 @@ def split_clips(
         parts.append((X, np.array([clip.digit for clip in chosen])))
     (X_train, y_train), (X_test, y_test) = parts
     return X_train, X_test, y_train, y_test
-
-
-def hertz(rate: Any, default: int) -> int:
-    """Return a sampling rate in whole hertz."""
-    if rate is None:
-        return default
-    from brian2 import Hz
-    from brian2.units.fundamentalunits import fail_for_dimension_mismatch
-
-    fail_for_dimension_mismatch(rate, Hz, "rate must be a frequency, for example 8*kHz.")
-    whole = round(float(rate / Hz))
-    if whole < 1:
-        raise ValueError(f"rate must be at least 1 Hz, got {rate}.")
-    return whole

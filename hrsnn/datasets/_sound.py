@@ -4,19 +4,20 @@ import io
 import math
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 
-def read_sound(path: Path | str, rate: int | None = None) -> tuple[np.ndarray, int]:
-    """Read a WAV or NIST SPHERE file as one channel.
+def read_sound(path: Path | str, rate: Any = None) -> tuple[np.ndarray, int]:
+    """Read a WAV or NIST SPHERE file of any rate as one channel.
 
     Parameters
     ----------
     path : path
         The file; its format is recognised by its content.
-    rate : int, optional
-        Resample to so many samples per second.
+    rate : Quantity (hertz) or int, optional
+        Resample to this rate, such as that of an ear: ``8*kHz`` or 8000; the file's own if None.
 
     Returns
     -------
@@ -28,8 +29,15 @@ def read_sound(path: Path | str, rate: int | None = None) -> tuple[np.ndarray, i
     Raises
     ------
     ValueError
-        If the file is damaged, truncated, empty, of another format, or holds NaN.
+        If the file is damaged, truncated, empty, of another format, or holds NaN, or the rate is below 1 Hz.
+    brian2.DimensionMismatchError
+        If the rate is a Quantity, but no frequency.
     """
+    if isinstance(rate, (int, np.integer)):
+        from brian2 import Hz
+
+        rate = int(rate) * Hz
+    rate = None if rate is None else hertz(rate, 0)
     return decode(Path(path).read_bytes(), str(path), rate)
 
 
@@ -55,6 +63,20 @@ def decode(raw: bytes, who: str, rate: int | None = None) -> tuple[np.ndarray, i
     if rate is None or rate == own_rate:
         return samples, own_rate
     return _resample(samples, own_rate, rate), rate
+
+
+def hertz(rate: Any, default: int) -> int:
+    """Return a sampling rate in whole hertz."""
+    if rate is None:
+        return default
+    from brian2 import Hz
+    from brian2.units.fundamentalunits import fail_for_dimension_mismatch
+
+    fail_for_dimension_mismatch(rate, Hz, "rate must be a frequency, for example 8*kHz.")
+    whole = round(float(rate / Hz))
+    if whole < 1:
+        raise ValueError(f"rate must be at least 1 Hz, got {rate}.")
+    return whole
 
 
 def _resample(samples: np.ndarray, old: int, new: int) -> np.ndarray:

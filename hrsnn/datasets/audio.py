@@ -8,8 +8,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from hrsnn.datasets._archives import members
-from hrsnn.datasets._clips import WORDS, Clip, SoundSplit, hertz, split_clips
+from hrsnn.datasets._clips import WORDS, Clip, SoundSplit, split_clips
 from hrsnn.datasets._files import cache_folder, existing_folder, locate
+from hrsnn.datasets._sound import hertz
 
 _FSDD_URL = "https://github.com/Jakobovski/free-spoken-digit-dataset/archive/v1.0.10.zip"
 _FSDD_DIGEST = "04e1baae96c6a26e39c623f2b01d0182ddae627ba0ac02a3cdc17ba2af99fd9b"

@@ -3,14 +3,14 @@
 import csv
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from scipy import ndimage
 
 from hrsnn.datasets._archives import members
 from hrsnn.datasets._files import locate
+from hrsnn.datasets.views import SIZE, VIEWS, Box, crop, decode_photograph, move, shrink
 
 CALTECH_CATEGORIES = (
     "yin_yang",
@@ -30,10 +30,6 @@ _HASH = "md5:3138e1922a9193bfa496528edbbc45d0"
 _ZIP, _IMAGES_TAR, _BOXES_TAR = "caltech-101.zip", "101_ObjectCategories.tar.gz", "Annotations.tar"
 _NAMES = (_ZIP, _IMAGES_TAR, "101_ObjectCategories", "caltech101-10.tar", CALTECH_CATEGORIES[0])
 _ANNOTATIONS = {"airplanes": "Airplanes_Side_2", "Motorbikes": "Motorbikes_16"}
-_BLUR = np.outer([1, 2, 1], [1, 2, 1]) / 16  # the 3x3 binomial (Gaussian) kernel
-_SIZE = 28
-
-Box = tuple[int, int, int, int]
 
 
 def caltech101(
@@ -96,26 +92,26 @@ def caltech101(
     .. [1] Rathi (2021), section 2.4.2.
     .. [2] Li, Andreeto, Ranzato, Perona (2022), Caltech 101, doi 10.22002/D1.20086 (CC BY 4.0).
     """
-    if view not in _VIEWS:
-        raise ValueError(f"view must be one of {', '.join(map(repr, _VIEWS))}, got {view!r}.")
+    if view not in VIEWS:
+        raise ValueError(f"view must be one of {', '.join(map(repr, VIEWS))}, got {view!r}.")
     for name, count in (("oversample", oversample), ("oversample_test", oversample_test)):
         if count is not None and count < 1:
             raise ValueError(f"{name} must be at least 1 or None, got {count!r}.")
-    if not 0 <= shift < _SIZE // 2:
-        raise ValueError(f"shift must be 0 to {_SIZE // 2 - 1} pixels, got {shift!r}.")
+    if not 0 <= shift < SIZE // 2:
+        raise ValueError(f"shift must be 0 to {SIZE // 2 - 1} pixels, got {shift!r}.")
     path = locate(_NAMES, folder, title=_TITLE, subset="caltech101", urls=[_URL], known_hash=_HASH)
-    see, size, square = _VIEWS[view]
-    images, y = _distinct(*_load(path, size, square))
+    seen = VIEWS[view]
+    images, y = _distinct(*_load(path, seen.size, seen.square))
     rng_split, rng_train, rng_test, rng_shift = np.random.default_rng(seed).spawn(4)
     train, test = _split(y, rng_split)
     train, test = _copies(train, y, oversample, rng_train), _copies(test, y, oversample_test, rng_test)
-    X = np.stack([see(image).ravel() for image in images])
+    X = np.stack([seen.see(image).ravel() for image in images])
     X_train = X[train]
     if shift:
         first = np.unique(train, return_index=True)[1]
         for k in np.setdiff1d(np.arange(len(train)), first):
-            dx, dy = rng_shift.integers(-shift, shift + 1, 2) * (size // _SIZE)
-            X_train[k] = see(_move(images[train[k]], dx, dy)).ravel()
+            dx, dy = rng_shift.integers(-shift, shift + 1, 2) * (seen.size // SIZE)
+            X_train[k] = seen.see(move(images[train[k]], dx, dy)).ravel()
     return X_train, X[test], y[train], y[test]
 
 
@@ -125,7 +121,9 @@ def _load(path: Path, size: int, square: bool) -> tuple[np.ndarray, np.ndarray]:
     for category, name, raw in sorted(_files(path, _IMAGES_TAR)):
         if not (name.startswith("image_") and name.endswith(".jpg")):
             continue
-        images.append(_prepare(raw, boxes.get((category, name)), size, square, f"{path}: {category}/{name}"))
+        who = f"{path}: {category}/{name}"
+        image, box = decode_photograph(raw, who), boxes.get((category, name))
+        images.append(shrink(image if box is None else crop(image, box, who), size, square))
         y.append(CALTECH_CATEGORIES.index(category))
     missing = [c for k, c in enumerate(CALTECH_CATEGORIES) if y.count(k) < 2]
     if missing:
@@ -191,27 +189,6 @@ def _mat_boxes(path: Path) -> dict[tuple[str, str], Box]:
     return boxes
 
 
-def _prepare(raw: bytes, box: Box | None, size: int, square: bool, who: str) -> np.ndarray:
-    """Crop, grey, blur, resize: the source's order; `square` keeps the aspect ratio."""
-    from PIL import Image
-
-    try:
-        image = Image.open(io.BytesIO(raw)).convert("L")
-    except (OSError, SyntaxError) as error:  # what Pillow raises for damaged files
-        raise ValueError(f"{who} is not a readable image ({error}). Get it again.") from error
-    if box is not None:
-        x0, y0, x1, y1 = max(box[0], 0), max(box[1], 0), min(box[2], image.width), min(box[3], image.height)
-        if x1 <= x0 or y1 <= y0:
-            raise ValueError(f"{who}: the box {box} lies outside the image of {image.width} x {image.height} pixels.")
-        image = image.crop((x0, y0, x1, y1))
-    blurred = ndimage.convolve(np.asarray(image, dtype=np.float32), _BLUR, mode="nearest")
-    if square:
-        gaps = [max(blurred.shape) - n for n in blurred.shape]
-        blurred = np.pad(blurred, [(g // 2, g - g // 2) for g in gaps], constant_values=_background(blurred))
-    small = Image.fromarray(blurred).resize((size, size), Image.Resampling.BILINEAR)
-    return _to_uint8(np.asarray(small))
-
-
 def _distinct(images: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Keep one of equal images, so that the two parts of a split can share none."""
     first = np.sort(np.unique(images.reshape(len(images), -1), axis=0, return_index=True)[1])
@@ -237,46 +214,3 @@ def _copies(rows: np.ndarray, y: np.ndarray, count: int | None, rng: np.random.G
         whole, rest = divmod(count, len(own))
         parts += [np.tile(own, whole), rng.permutation(own)[:rest]]
     return rng.permutation(np.concatenate(parts))
-
-
-def _move(image: np.ndarray, dx: int, dy: int) -> np.ndarray:
-    pad = max(abs(dx), abs(dy))
-    return np.pad(image, pad, mode="edge")[pad + dy : pad + dy + len(image), pad + dx : pad + dx + len(image)]
-
-
-def _to_uint8(values: np.ndarray) -> np.ndarray:
-    return np.rint(np.clip(values, 0, 255)).astype(np.uint8)
-
-
-def _stretch(values: np.ndarray) -> np.ndarray:
-    return np.clip(values / max(float(np.percentile(values, 99)), 1.0), 0, 1)
-
-
-def _background(image: np.ndarray) -> float:
-    return float(np.median(np.concatenate([image[0], image[-1], image[1:-1, 0], image[1:-1, -1]])))
-
-
-def _object(image: np.ndarray) -> np.ndarray:
-    return _to_uint8(255 * _stretch(np.abs(image - _background(image))))
-
-
-def _orientations(image: np.ndarray) -> np.ndarray:
-    """Return gradient strength in 16 directions, blurred and averaged over 8x8 of the 56x56 pixels, as 4x4 tiles."""
-    grey = image.astype(float)
-    gy, gx = ndimage.sobel(grey, 0, mode="nearest"), ndimage.sobel(grey, 1, mode="nearest")
-    strength, angle = np.hypot(gx, gy), np.arctan2(gy, gx)
-    next_one = np.cos(np.pi / 16)  # directions lie pi / 16 apart
-    tiles = []
-    for k in range(16):
-        closeness = np.abs(np.cos(angle - k * np.pi / 16))  # 1 along direction k
-        tuned = strength * np.clip((closeness - next_one) / (1 - next_one), 0, 1)
-        tiles.append(ndimage.gaussian_filter(tuned, 3).reshape(7, 8, 7, 8).mean(axis=(1, 3)))
-    return _to_uint8(255 * _stretch(np.block([tiles[k : k + 4] for k in range(0, 16, 4)])))
-
-
-_VIEWS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], int, bool]] = {
-    # what is seen, of an image of how many pixels square, filled up to keep the aspect ratio or not
-    "object": (_object, _SIZE, True),
-    "grey": (lambda image: image, _SIZE, False),
-    "orientations": (_orientations, 2 * _SIZE, True),
-}

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from hrsnn.datasets._clips import WORDS, Clip, SoundSplit, hertz, split_clips
+from hrsnn.datasets._clips import WORDS, Clip, SoundSplit, split_clips
+from hrsnn.datasets._sound import hertz
 
 SYNTHETIC_SPEAKERS = (
     "en-us+m1",

@@ -8,5 +8,8 @@ __getattr__, __dir__, __all__ = lazy(
         "encoders": ["Encoder", "FrameEncoder", "LatencyEncoder", "PoissonEncoder", "PopulationEncoder"],
         "codes": ["CurrentCode", "PopulationCode", "RateCode"],
         "cochlea": ["LyonEar"],
+        "sounds": ["Contrast", "cochleagrams", "sound_series"],
+        "events": ["event_series"],
+        "photographs": ["PhotographView"],
     },
 )

@@ -1,5 +1,6 @@
 """Numbers that judge reservoirs and forecasts: arrays in, numbers out."""
 
+from hrsnn.metrics import paired
 from hrsnn.metrics.forecast import forecast_error, nrmse, valid_prediction_time
 from hrsnn.metrics.spikes import average_activation, energy, sops, spike_efficiency, spike_statistics
 from hrsnn.metrics.states import (
@@ -22,6 +23,7 @@ __all__ = [
     "mean_correlation",
     "memory_capacity",
     "nrmse",
+    "paired",
     "sops",
     "spike_efficiency",
     "spike_statistics",

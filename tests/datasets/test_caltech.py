@@ -6,11 +6,11 @@ import zipfile
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_array_equal
 from PIL import Image
 from scipy.io import savemat
 
-from hrsnn.datasets import CALTECH_CATEGORIES, caltech, caltech101
+from hrsnn.datasets import CALTECH_CATEGORIES, caltech101
 
 COUNTS = dict(zip(CALTECH_CATEGORIES, (5, 7, 10, 6, 8, 12, 20, 9, 11, 5), strict=True))
 N_IMAGES = sum(COUNTS.values())
@@ -192,100 +192,6 @@ def test_boxes_inside_the_downloaded_archive(tmp_path, pictures):
         mats = {"Annotations/Airplanes_Side_2/annotation_0001.mat": stream.getvalue()}
         archive.writestr("caltech-101/Annotations.tar", tar_bytes(mats))
     assert count_white(caltech101(tmp_path, "grey", oversample=None)) == 1
-
-
-# --- the steps of the preparation
-
-
-def test_blur_is_the_binomial_kernel():
-    image = np.zeros((28, 28), np.uint8)  # already of the final size: no resampling
-    image[10, 12] = 160
-    expected = np.zeros((28, 28))
-    expected[9:12, 11:14] = [[10, 20, 10], [20, 40, 20], [10, 20, 10]]
-    assert_array_equal(caltech._prepare(encode(image, "png"), None, 28, False, "a"), expected)
-
-
-def test_resizing_averages_over_the_pixels_it_merges():
-    """A fine chequerboard becomes an even grey instead of a pattern of its own."""
-    board = (np.indices((280, 280)).sum(0) % 2 * 255).astype(np.uint8)
-    assert_allclose(caltech._prepare(encode(board, "png"), None, 28, False, "a"), 127.5, atol=1)
-
-
-def test_square_keeps_the_aspect_ratio_on_background():
-    image = np.full((56, 112), 40, np.uint8)
-    image[16:40, 28:84] = 240
-    seen = caltech._prepare(encode(image, "png"), None, 28, True, "a")
-    assert_array_equal(np.flatnonzero((seen > 140).any(1)), np.arange(11, 17))  # rows 44 to 68 of 112
-    assert_array_equal(np.flatnonzero((seen > 140).any(0)), np.arange(7, 21))
-    assert_array_equal(seen[:9], 40)
-    stretched = caltech._prepare(encode(image, "png"), None, 28, False, "a")
-    assert_array_equal(np.flatnonzero((stretched > 140).any(1)), np.arange(8, 20))
-
-
-def test_colour_is_turned_into_luminance():
-    red = np.zeros((40, 40, 3), np.uint8)
-    red[..., 0] = 200
-    assert_array_equal(caltech._prepare(encode(red, "png"), None, 28, False, "a"), round(0.299 * 200))  # ITU-R 601
-
-
-@pytest.mark.parametrize("view", ["object", "orientations"])
-def test_views_ignore_polarity(view):
-    see, size, _ = caltech._VIEWS[view]
-    image = np.random.default_rng(1).integers(0, 256, (size, size), dtype=np.uint8)
-    assert_array_equal(see(image), see(255 - image))
-
-
-@pytest.mark.parametrize("background", [10, 200])
-def test_object_view_is_dark_behind_and_bright_on_the_object(background):
-    image = np.full((28, 28), background, np.uint8)
-    image[8:20, 8:20] = 100
-    seen = caltech._object(image)
-    assert_array_equal(seen[8:20, 8:20], 255)
-    assert seen.sum() == 144 * 255
-
-
-@pytest.mark.parametrize("direction", range(16))
-def test_orientation_view_answers_in_its_own_tile(direction):
-    y, x = np.indices((56, 56)) - 27.5
-    angle = np.pi * direction / 16
-    seen = caltech._orientations(127 + 2 * (np.cos(angle) * x + np.sin(angle) * y))
-    inside = seen.reshape(4, 7, 4, 7).swapaxes(1, 2).reshape(16, 7, 7)[:, 1:-1, 1:-1].astype(float)
-    assert inside[direction].min() > 200
-    assert_array_equal(np.delete(inside, direction, axis=0), 0)
-
-
-def test_orientation_view_is_a_blurred_and_pooled_gradient():
-    """Against the same sums written out, for one tile of a random image."""
-    image = np.random.default_rng(2).integers(0, 256, (56, 56)).astype(float)
-    padded = np.pad(image, 1, mode="edge")
-    window = lambda dy, dx: padded[1 + dy : 57 + dy, 1 + dx : 57 + dx]  # noqa: E731
-    gx = sum(w * (window(dy, 1) - window(dy, -1)) for dy, w in ((-1, 1), (0, 2), (1, 1)))
-    gy = sum(w * (window(1, dx) - window(-1, dx)) for dx, w in ((-1, 1), (0, 2), (1, 1)))
-    angle, kernel = np.arctan2(gy, gx), np.exp(-(np.arange(-12, 13) ** 2) / 18)
-    kernel /= kernel.sum()
-    tiles = []
-    for k in range(16):
-        apart = np.abs((angle - np.pi * k / 16 + np.pi / 2) % np.pi - np.pi / 2)  # between lines
-        tuned = np.hypot(gx, gy) * np.maximum(np.cos(apart) - np.cos(np.pi / 16), 0) / (1 - np.cos(np.pi / 16))
-        wide = np.pad(tuned, 12, mode="symmetric")
-        blurred = np.array([[kernel @ wide[i : i + 25, j : j + 25] @ kernel for j in range(56)] for i in range(56)])
-        tiles.append([[blurred[8 * i : 8 * i + 8, 8 * j : 8 * j + 8].mean() for j in range(7)] for i in range(7)])
-    expected = np.concatenate([np.concatenate(tiles[k : k + 4], axis=1) for k in range(0, 16, 4)])
-    expected = 255 * np.clip(expected / np.percentile(expected, 99), 0, 1)
-    assert_allclose(caltech._orientations(image), expected, atol=1)
-
-
-def test_even_image_is_dark_in_both_own_views():
-    assert not caltech._object(np.full((28, 28), 77, np.uint8)).any()
-    assert not caltech._orientations(np.full((56, 56), 77, np.uint8)).any()
-
-
-def test_move_shifts_and_repeats_the_edge():
-    image = np.arange(28 * 28).reshape(28, 28)
-    moved = caltech._move(image, 2, -1)
-    assert_array_equal(moved[1:, :-2], image[:-1, 2:])
-    assert_array_equal(moved[0, :-2], image[0, 2:])
-    assert_array_equal(caltech._move(image, 0, 0), image)
 
 
 # --- errors

@@ -12,7 +12,7 @@ from hrsnn import PopulationCode, RateCode, Reservoir, datasets, topology
 from hrsnn.lab.cli import main
 from hrsnn.lab.runs import list_runs
 from hrsnn.studies import _classify, _liquid, liquid_tasks
-from hrsnn.studies._liquid import INHIBITORY, NEURON, SYNAPSE
+from hrsnn.studies._networks import INHIBITORY, NEURON, SYNAPSE
 from hrsnn.studies.reservoir_speed import REFERENCE, compile_reference, run_reference
 
 cpp = pytest.mark.cpp

@@ -4,11 +4,9 @@ import csv
 
 import numpy as np
 import pytest
-from brian2 import kHz
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
-from hrsnn.inputs.cochlea import LyonEar
 from hrsnn.lab.cli import main
 from hrsnn.lab.runs import Run, list_runs
 from hrsnn.stdp.presenter import UnhealthyNetwork
@@ -47,25 +45,6 @@ def study(folder, name, *arguments):
 def rows(run, table="networks"):
     with open(run.folder / "tables" / f"{table}.csv") as file:
         return list(csv.DictReader(file))
-
-
-def test_a_cochleagram_is_the_mean_of_equal_shares_of_a_clip():
-    ear = LyonEar(8 * kHz)
-    clips = [tones()[0][3], tones()[0][4][:1300]]
-    found = _multimodal.cochleagrams(clips, ear)
-    assert found.shape == (2, 12 * 32)
-    frames = ear(clips[1])  # 130 frames
-    share = frames[130 * 3 // 12 : 130 * 4 // 12]
-    bands = share.mean(axis=0).reshape(32, 2).mean(axis=1)
-    assert_allclose(found[1].reshape(12, 32)[3], np.sqrt(bands), rtol=1e-5)  # single precision
-    assert found[0].reshape(12, 32)[2].argmax() != found[0].reshape(12, 32)[9].argmax()  # two tones
-
-
-def test_contrast_shows_what_is_above_and_what_is_below_the_mean():
-    shown = _multimodal.contrast(
-        np.array([[2.0, 5.0], [8.0, 5.0], [-99.0, 5.0]]), np.array([2.0, 5.0]), np.array([2.0, 0])
-    )
-    assert_array_equal(shown, [[0, 0, 0, 0], [255, 0, 0, 0], [0, 0, 255, 0]])  # 6 is three deviations
 
 
 def test_pairs_of_a_seed_do_not_depend_on_the_seeds_before(made_up, tmp_path):

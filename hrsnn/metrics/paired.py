@@ -1,4 +1,7 @@
-"""Comparisons of methods over pairs of measurements that share a seed."""
+"""Tables over seeds: means and spread of each method, and comparisons over pairs of rows that share a seed.
+
+A row is a mapping (of a CSV file, say) with a column ``seed``, one that names the method, and numbers.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +9,87 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
-__all__ = ["compare", "headline", "t_test", "wilcoxon"]
+__all__ = ["compare", "headline", "means", "t_test", "wilcoxon"]
 
 Row = Mapping[str, Any]
 
 
 def wilcoxon(a: Any, b: Any) -> float:
-    """Return p of Wilcoxon's signed-rank test, two-sided, of two arrays of shape (n_pairs,); 1 if they are equal."""
+    """Return p of Wilcoxon's signed-rank test, two-sided; 1 if all pairs are equal.
+
+    Parameters
+    ----------
+    a, b : array of shape (n_pairs,)
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+    """
+    a, b = _pairs(a, b)
     return float(stats.wilcoxon(a, b).pvalue) if np.any(np.subtract(a, b)) else 1.0
 
 
 def t_test(a: Any, b: Any) -> float:
-    """Return p of the paired t-test, two-sided, of two arrays of shape (n_pairs,); nan where no difference varies.
+    """Return p of the paired t-test, two-sided; nan where all differences are equal.
 
     For few pairs, about normal in their differences: of five, Wilcoxon's test has no p below 1/16.
+
+    Parameters
+    ----------
+    a, b : array of shape (n_pairs,)
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
     """
+    a, b = _pairs(a, b)
     return float(stats.ttest_rel(a, b).pvalue) if np.ptp(np.subtract(a, b)) > 0 else np.nan
+
+
+def _pairs(a: Any, b: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    if a.shape != b.shape or a.ndim != 1 or not len(a):
+        raise ValueError(f"a and b must be of one length, pair by pair, got shapes {a.shape} and {b.shape}.")
+    return a, b
+
+
+def means(rows: Sequence[Row], by: Sequence[str], values: Sequence[str]) -> list[dict[str, Any]]:
+    """Return mean and standard deviation (of the population) over the rows, one a seed, of each group.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+    by : sequence of str
+        Columns whose values make a group.
+    values : sequence of str
+        Columns of numbers.
+
+    Returns
+    -------
+    list of dict
+        The columns of ``by``, n_seeds, and for each value its mean under its own name and ``_std`` behind it.
+
+    Raises
+    ------
+    KeyError
+        If a row lacks a column.
+    """
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[key] for key in by), []).append(row)
+    table = []
+    for group, own in groups.items():
+        entry: dict[str, Any] = {**dict(zip(by, group, strict=True)), "n_seeds": len(own)}
+        for key in values:
+            numbers = [row[key] for row in own]
+            entry |= {key: float(np.mean(numbers)), f"{key}_std": float(np.std(numbers))}
+        table.append(entry)
+    return table
 
 
 def compare(
@@ -53,7 +119,8 @@ def compare(
     Returns
     -------
     list of dict
-        comparison, group, value, difference (mean of first minus second), n_pairs, n_higher, p.
+        comparison, group ("all" for the test over all), value, difference (mean of first minus second), n_pairs,
+        n_higher (pairs in which the first is above the second), p. Pairs with a value that is not finite do not count.
     """
     table = []
     groups = [None] if by is None else [*dict.fromkeys(row[by] for row in rows), None]
@@ -84,7 +151,13 @@ def compare(
 
 
 def headline(tests: Sequence[Row]) -> dict[str, float]:
-    """Return differences and p values of the tests over all groups as metrics."""
+    """Return differences and p values of the tests over all groups, by names such as ``x_a_minus_b`` and ``..._p``.
+
+    Parameters
+    ----------
+    tests : sequence of mapping
+        As `compare` returns them.
+    """
     found: dict[str, float] = {}
     for row in tests:
         if row["group"] == "all":
