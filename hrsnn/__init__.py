@@ -29,7 +29,10 @@ __getattr__, __dir__, _public = lazy(
         "pruning": ["STDPPruning"],
     },
     {
-        **{name: name for name in ("baselines", "datasets", "inputs", "lab", "metrics", "models", "optimize")},
+        **{
+            name: name
+            for name in ("baselines", "datasets", "gradient", "inputs", "lab", "metrics", "models", "optimize")
+        },
         **{name: name for name in ("plots", "pruning", "reservoirs", "simulation", "stdp")},
         "search_plots": "optimize.plots",
         "topology": "reservoirs.topology",

@@ -37,6 +37,7 @@ ONLY = {
     "models": {"simulation"},
     "inputs": {"datasets", "laws", "simulation"},
     "baselines": set(),
+    "gradient": {"laws", "models", "simulation"},
     "optimize": {"laws", "plots"},
     "lab": {"simulation"},
 }

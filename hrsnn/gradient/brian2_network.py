@@ -77,7 +77,7 @@ class Simulation:
         network = self.network
         layers = [(layer.neuron.code(), layer.n_neurons, layer.target) for layer in network.layers]
         settings = (layers, network.projections, network.n_inputs, network.n_steps, str(network.dt), block)
-        sizes = {}
+        sizes: dict[str, int] = {}
         for name, source, target in self._synapses():
             size = source * target
             sizes |= {f"{name}.{variable}": size for variable in ("_synaptic_pre", "_synaptic_post", "w")}

@@ -225,7 +225,7 @@ class SpikingEstimator(BaseEstimator):
             for name, value in vars(self).items()
             if name.endswith("_") and name not in ("weights_", "network_")
         }
-        kept = pickle.dumps((self.get_params(deep=False), own, jax.tree.structure(self.weights_).num_leaves))
+        kept = pickle.dumps((self.get_params(deep=False), own, len(jax.tree.leaves(self.weights_))))
         arrays["estimator"] = np.asarray(np.void(kept))
         statefile.write(path, arrays, {"kind": type(self).__name__})
 
@@ -247,7 +247,7 @@ class SpikingEstimator(BaseEstimator):
             raise ValueError(f"{path} does not hold a {cls.__name__}, but a {settings.get('kind', 'network of STDP')}.")
         parameters, own, n_leaves = pickle.loads(arrays["estimator"].tobytes())
         new = cls(**{**parameters, **changes})
-        vars(new).update(own)
+        new.__dict__.update(own)
         new._build()
         like = {"layers": new.network_.weights(), "readout": new._readout(1)}
         leaves = [arrays[f"weights_{k}"] for k in range(n_leaves)]
@@ -345,7 +345,7 @@ class SpikingClassifier(ClassifierMixin, SpikingEstimator):
         Diverged
             If the loss becomes NaN.
         """
-        vars(self).pop("_jitted", None)
+        self.__dict__.pop("_jitted", None)
         labels = self._labels(y)
         self.classes_, classes = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
@@ -452,7 +452,7 @@ class SpikingRegressor(RegressorMixin, SpikingEstimator):
         Diverged
             If the loss becomes NaN.
         """
-        vars(self).pop("_jitted", None)
+        self.__dict__.pop("_jitted", None)
         check_integer("washout", self.washout, 0)
         samples, lengths = frames(X)
         if samples.shape[1] <= self.washout:

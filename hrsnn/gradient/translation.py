@@ -7,7 +7,7 @@ before the first step.
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 import jax.numpy as jnp
@@ -124,7 +124,7 @@ class Translation:
         parameters : mapping of str to array
             Values that replace those of the group.
         """
-        values = {key: jnp.asarray(_floats(value)) for key, value in self.parameters.items()}
+        values: State = {key: jnp.asarray(_floats(value)) for key, value in self.parameters.items()}
         for key, value in self._names.items():
             if isinstance(value, Constant):
                 values[key] = float(value.get_value())
@@ -221,14 +221,15 @@ class Translation:
             local.add(name)
         return block
 
-    def _expression(self, node: ast.expr, line: str, local: set[str] = frozenset()) -> ast.expr:  # type: ignore[assignment]
+    def _expression(self, node: ast.expr, line: str, local: Set[str] = frozenset()) -> ast.expr:
         node = _Rewritten(self._inlined).visit(node)
         for part in ast.walk(node):
             if isinstance(part, ast.Call):
                 self._check_function(getattr(part.func, "id", "?"), line)
             elif isinstance(part, ast.Name) and part.id not in HELPERS:
                 self._check_name(part.id, line, local)
-        return ast.fix_missing_locations(_Hoisted(self._constant - local, self._hoisted).visit(node))
+        hoisted: ast.expr = _Hoisted(self._constant - local, self._hoisted).visit(node)
+        return ast.fix_missing_locations(hoisted)
 
     def _check_function(self, name: str, line: str) -> None:
         if name in RANDOM:
@@ -239,7 +240,7 @@ class Translation:
                 f"It knows: {', '.join(sorted(FUNCTIONS))}."
             )
 
-    def _check_name(self, name: str, line: str, local: set[str]) -> None:
+    def _check_name(self, name: str, line: str, local: Set[str]) -> None:
         value = self._names.get(name)
         known = {*self.state, *self._constant, *local, "t", "t_in_timesteps"}
         if name in RANDOM or isinstance(value, Function):
@@ -307,15 +308,15 @@ class _Hoisted(ast.NodeTransformer):
     def __init__(self, constant: Any, hoisted: dict[str, Any]):
         self.constant, self.hoisted = constant, hoisted
 
-    def visit(self, node: ast.AST) -> ast.AST:
+    def visit(self, node: ast.AST) -> Any:
         if not isinstance(node, (ast.Call, ast.BinOp)):
-            return super().generic_visit(node) if not isinstance(node, ast.Name) else node
+            return node if isinstance(node, ast.Name) else self.generic_visit(node)
         functions = {id(part.func) for part in ast.walk(node) if isinstance(part, ast.Call)}
         names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and id(part) not in functions}
         if not names <= self.constant:
             return self.generic_visit(node)
         name = f"_constant_{ast.unparse(node)}"
-        self.hoisted[name] = _compiled(ast.fix_missing_locations(ast.Expression(node)))  # type: ignore[arg-type]
+        self.hoisted[name] = _compiled(ast.fix_missing_locations(ast.Expression(node)))
         return ast.Name(name, ast.Load())
 
 
