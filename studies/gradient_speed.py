@@ -48,7 +48,7 @@ def gradient_speed(
     account; nothing is run for it.
     """
     if one_core and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before JAX counts the cores
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before JAX counts the cores; for good
     import jax
     import jax.numpy as jnp
 
@@ -76,13 +76,13 @@ def gradient_speed(
         hand = jax.jit(jax.value_and_grad(by_hand))
         forms["by hand"] = lambda: jax.block_until_ready(hand(weights, X))
         values = [float(form()[0]) for form in forms.values()]
-        if not np.isclose(*values, rtol=1e-5):
+        if not np.allclose(values, values[0], rtol=1e-5):
             raise RuntimeError(f"The declared network and that by hand differ: losses {values}.")
     if importlib.util.find_spec("torch") is not None:
         forms["torch"] = _torch(network, weights, X, one_core)
     compile_s = {name: _timed(form) for name, form in forms.items()}
     turns = [{name: _timed(form) for name, form in forms.items()} for _ in run.progress(range(repeats), label="turns")]
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in forms:
         seconds = [turn[name] for turn in turns]
         ratios = [turn[name] / turn["by hand"] for turn in turns] if "by hand" in forms else [float("nan")]
@@ -122,7 +122,7 @@ def _load(path: Path) -> Any:
 
 def _torch(network: Any, weights: Any, X: np.ndarray, one_core: bool) -> Callable[[], Any]:
     """Return a pass of the same network as a loop over time steps in PyTorch."""
-    import torch
+    import torch  # type: ignore[import-not-found]
 
     if one_core:
         torch.set_num_threads(1)

@@ -27,7 +27,7 @@ RESERVOIR: dict[str, Any] = dict(w_scale=0.5, input_weight=0.6, rate_max=200 * H
 INPUTS = {"fsdd": (0.5, 0.2), "nmnist": (0.5, 0.05)}  # share of the neurons with inputs, and of the inputs to each
 
 
-@study(quick=dict(sizes=[32], n_train=400, n_test=100, n_epochs=12, seeds=[0], networks=["HoNB", "HeNB"]))
+@study(quick=dict(sizes=[32], n_train=600, n_test=100, n_epochs=15, seeds=[0], networks=["HoNB", "HeNB"]))
 def surrogate(
     run,
     data="fsdd",
@@ -38,7 +38,7 @@ def surrogate(
     networks=("HoNB", "HeNB law", "HeNB", "HeNHeS"),
     seeds=(0, 1, 2, 3, 4),
     n_epochs=40,
-    learning_rate=0.01,
+    learning_rate=0.03,
     n_learn=100,
     n_compared=10,
     backend="auto",

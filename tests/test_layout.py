@@ -48,7 +48,7 @@ RESERVED = {
     "ot": {"optimize", "metrics"},
     "dask": {"optimize"},
     "distributed": {"optimize"},
-    "jax": {"gradient"},
+    "jax": {"gradient", "studies.gradient_speed"},
     "equinox": {"gradient"},
     "optax": {"gradient"},
     "nir": {"exchange"},

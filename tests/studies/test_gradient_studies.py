@@ -1,0 +1,55 @@
+"""The studies of networks trained by gradients, at small size."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from hrsnn.lab.cli import main
+from hrsnn.lab.runs import list_runs
+from hrsnn.studies import _classify, surrogate
+
+
+def study(folder, name, *arguments):
+    assert main(["run", name, "--quick", *arguments, "--folder", str(folder)]) == 0
+    return list_runs(folder / name)[-1]
+
+
+def rows(run, name):
+    with (run.folder / "tables" / f"{name}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def sounds(n_train, n_test):
+    """Two classes that differ in which half of the channels is active."""
+    rng = np.random.default_rng(0)
+    y = np.arange(n_train + n_test) % 2
+    X = rng.random((len(y), 6, 6)) * np.where(np.arange(6) < 3, y[:, None], 1 - y[:, None])[:, None]
+    return _classify.Task("made up", X[:n_train], X[n_train:], y[:n_train], y[n_train:])
+
+
+@pytest.mark.cpp
+def test_surrogate_compares_networks_and_their_spikes_with_brian2(tmp_path, monkeypatch):
+    monkeypatch.setitem(surrogate.TASKS, "fsdd", sounds)
+    small = ["sizes=[16]", "n_train=80", "n_test=20", "n_epochs=8", "seeds=[0]", "n_compared=4"]
+    run = study(tmp_path, "surrogate", *small, "networks=[HoNB, HeNB]")
+    assert run.metrics["spikes_different"] == 0
+    assert run.metrics["accuracy_HoNB"] > 0.8
+    assert run.metrics["accuracy_HeNB"] > 0.8
+    table = rows(run, "networks")
+    assert len(table) == 2
+    trained = [row for row in table if row["variant"] == "HeNB"]
+    for row in trained:  # one synapse from each neuron to each, so 16 operations a spike
+        assert float(row["sops"]) == pytest.approx(16 * 16 * float(row["spikes"]))
+
+
+def test_gradient_speed_measures_both_forms_of_one_network(tmp_path):
+    small = ["n_neurons=12", "n_steps=20", "n_samples=4", "repeats=2", "long_neurons=20", "long_steps=30"]
+    run = study(tmp_path, "gradient_speed", *small, "one_core=no")
+    metrics = json.loads((run.folder / "metrics.json").read_text())
+    assert metrics["ratio_declared"] == pytest.approx(
+        np.median([metrics["seconds_declared"] / metrics["seconds_by_hand"]]), rel=2
+    )
+    assert {"declared", "by hand"} <= {row["form"] for row in rows(run, "passes")}
+    assert 0 < metrics["memory_gb"] < 1
