@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
         "estimators": ["SpikingClassifier", "SpikingRegressor"],
+        "forecaster": ["SpikingForecaster"],
         "network": ["Activity", "Layer", "SpikingNetwork"],
         "surrogates": ["FastSigmoid", "MultiGaussian", "SpikeTime", "Surrogate", "Triangle"],
         "training": ["Diverged", "Training"],

@@ -9,7 +9,8 @@ from typing import Any
 
 import jax
 import numpy as np
-from brian2 import Clock, Network, NeuronGroup, SpikeMonitor, Synapses, TimedArray, linked_var, second
+from brian2 import Clock, Network, NeuronGroup, Quantity, SpikeMonitor, Synapses, TimedArray, linked_var, second
+from brian2.units.fundamentalunits import get_dimensions
 
 from hrsnn.gradient.network import SpikingNetwork
 from hrsnn.laws import Law, Uniform
@@ -75,7 +76,7 @@ class Simulation:
     def blueprint(self, block: int) -> Blueprint:
         """Return what the engine builds, for ``block`` frames."""
         network = self.network
-        layers = [(layer.neuron.code(), layer.n_neurons, layer.target) for layer in network.layers]
+        layers = [(layer.neuron.code(), sorted(layer.own), layer.n_neurons, layer.target) for layer in network.layers]
         settings = (layers, network.projections, network.n_inputs, network.n_steps, str(network.dt), block)
         sizes: dict[str, int] = {}
         for name, source, target in self._synapses():
@@ -110,7 +111,8 @@ class Simulation:
         objects: list[Any] = [control, source]
         groups = []
         for number, layer in enumerate(network.layers):
-            laws = {key: _law(layer.neuron.parameters[key]) for key in layer.neuron.heterogeneous}
+            names = {*layer.neuron.heterogeneous, *layer.own}
+            laws = {key: _law(layer.neuron.parameters[key]) for key in sorted(names)}
             model = type(layer.neuron)(**{**layer.neuron.parameters, **laws})
             group = model.build(
                 layer.n_neurons,
@@ -200,6 +202,6 @@ class Simulation:
         spikes[sample[real], step[real], i[real]] = True
 
 
-def _law(value: Law) -> Law:
-    """Return a law with the unit of another, whichever: the values are state."""
-    return Uniform(value.quantile(0.4), value.quantile(0.6))
+def _law(value: Any) -> Law:
+    """Return the law itself, or one with the unit of a number: the values are state."""
+    return value if isinstance(value, Law) else Uniform(value, value + Quantity(1, dim=get_dimensions(value)))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import networkx as nx
 import numpy as np
 from brian2 import Quantity, ms, second
 from brian2.equations.equations import Equations
@@ -40,8 +42,9 @@ class Layer:
     n_neurons : int
     neuron : NeuronModel
         Any model of ``hrsnn.models`` or of your own; parameters may be laws.
-    recurrent : bool
-        Whether its neurons are connected to each other, all to all.
+    recurrent : bool or networkx.DiGraph
+        Whether its neurons are connected to each other, all to all; or the graph that connects them, with ``weight``
+        on its edges: these and no other synapses are trained, from the ratios of these weights.
     train : tuple of str
         Parameters of the neuron that are trained beside the weights, each neuron's own where it is a law. Time
         constants (``tau...``) are trained as the sigmoid of their leak, and stay positive.
@@ -62,7 +65,7 @@ class Layer:
 
     n_neurons: int
     neuron: NeuronModel = field(default_factory=lambda: LIF(t_ref=0 * ms))
-    recurrent: bool = False
+    recurrent: bool | nx.DiGraph = False
     train: tuple[str, ...] = ()
     delay: Quantity = field(default_factory=lambda: 0 * ms)
     target: str | None = None
@@ -75,6 +78,8 @@ class Layer:
         fail_for_dimension_mismatch(self.delay, second, "Layer: delay must be a time")
         if not 0 <= float(self.delay) < np.inf:
             raise ValueError(f"Layer: delay must not be negative, and finite, got {self.delay}.")
+        if isinstance(self.recurrent, nx.DiGraph):
+            self._check_graph(self.recurrent)
         name = type(self.neuron).__name__
         for key in self.train:
             if key not in self.neuron.parameters:
@@ -90,6 +95,53 @@ class Layer:
             object.__setattr__(self, "target", found[0])
         elif self.target not in Equations(self.neuron.equations).names:
             raise ValueError(f"Layer: {name} has no variable {self.target!r} for synapses to add to.")
+
+    def _check_graph(self, graph: nx.DiGraph) -> None:
+        if len(graph) != self.n_neurons or not graph.number_of_edges():
+            raise ValueError(
+                f"Layer: the graph has {len(graph)} nodes and {graph.number_of_edges()} edges; it needs "
+                f"n_neurons={self.n_neurons} nodes, and an edge."
+            )
+        weights = [weight for *_, weight in graph.edges(data="weight", default=np.nan)]
+        if not np.isfinite(weights).all():
+            raise ValueError("Layer: every edge of the graph needs a finite weight.")
+
+    @classmethod
+    def of_graph(cls, graph: nx.DiGraph, neuron: NeuronModel | None = None, **settings: Any) -> Layer:
+        """Return the layer of a network of `hrsnn.topology`, or of a pruned one.
+
+        Parameters
+        ----------
+        graph : networkx.DiGraph
+            With ``weight`` on its edges; nodes with ``type`` "I" get weights below zero. Time constants ``tau_m`` in
+            seconds on its nodes go before those of the neuron's model.
+        neuron : NeuronModel, optional
+            ``LIF(t_ref=0*ms)`` if None.
+        **settings
+            Of `Layer`.
+        """
+        signed = nx.DiGraph()
+        signed.add_nodes_from(graph.nodes(data=True))
+        for source, target, weight in graph.edges(data="weight"):
+            sign = -1 if graph.nodes[source].get("type") == "I" else 1
+            signed.add_edge(source, target, weight=sign * abs(weight))
+        return cls(len(graph), neuron or LIF(t_ref=0 * ms), recurrent=signed, **settings)
+
+    @cached_property
+    def own(self) -> dict[str, np.ndarray]:
+        """Parameters that the nodes of the graph have for themselves, in SI units."""
+        if not isinstance(self.recurrent, nx.DiGraph):
+            return {}
+        values = [value for _, value in self.recurrent.nodes(data="tau_m")]
+        return {} if None in values else {"tau_m": np.array([float(value) for value in values])}
+
+    @cached_property
+    def adjacency(self) -> np.ndarray | None:
+        """Weights of the graph, of root mean square one over the root of the mean number of inputs; or None."""
+        if not isinstance(self.recurrent, nx.DiGraph):
+            return None
+        matrix = nx.to_numpy_array(self.recurrent, weight="weight")
+        return matrix / np.sqrt((matrix**2).sum() / len(matrix))
 
     def __hash__(self) -> int:
         return hash(repr(self))
@@ -169,7 +221,7 @@ class SpikingNetwork:
         for k, layer in enumerate(self.layers):
             rng = stream(seed, Gradients.PARAMETERS, k)
             group = never_run(layer.neuron.build(layer.n_neurons, name=f"layer_{k}", dt=dt, rng=rng))
-            self.translations.append(Translation(group, type(layer.neuron).__name__))
+            self.translations.append(Translation(group, type(layer.neuron).__name__, layer.own))
         self.scales = [_scale(layer, cell) for layer, cell in zip(self.layers, self.translations, strict=True)]
         self.units = [_unit(layer, cell) for layer, cell in zip(self.layers, self.translations, strict=True)]
 
@@ -187,7 +239,8 @@ class SpikingNetwork:
             n = layer.n_neurons
             weights = {"w": rng.standard_normal((n_from, n)) / math.sqrt(n_from)}
             if layer.recurrent:
-                weights["recurrent"] = rng.standard_normal((n, n)) / math.sqrt(n)
+                random = rng.standard_normal((n, n)) / math.sqrt(n)
+                weights["recurrent"] = random if layer.adjacency is None else layer.adjacency
             free = {key: self._encoded(k, key, cell.parameters[key]) for key in layer.train}
             found.append({**weights, "free": free})
             n_from = n
@@ -238,10 +291,14 @@ class SpikingNetwork:
 
     def synapses(self, weights: Sequence[Weights]) -> list[dict[str, Any]]:
         """Return the weights of each layer in SI units, as synapses of Brian2 have them: ``w`` and ``recurrent``."""
-        return [
+        found = [
             {key: value * unit for key, value in layer.items() if key != "free"}
             for layer, unit in zip(weights, self.units, strict=True)
         ]
+        for synapses, layer in zip(found, self.layers, strict=True):
+            if layer.adjacency is not None:
+                synapses["recurrent"] = synapses["recurrent"] * (layer.adjacency != 0)
+        return found
 
     def _encoded(self, layer: int, key: str, value: Any) -> Any:
         """Return a parameter as it is trained: the logit of a leak, or in units of its size."""
@@ -259,7 +316,7 @@ class SpikingNetwork:
 
     # Time
 
-    def run(self, weights: Sequence[Weights], X: Any, record: bool = False, silent: bool = False) -> Activity:
+    def run(self, weights: Sequence[Weights], X: Any, record: bool = False) -> Activity:
         """Show samples, from rest.
 
         Parameters
@@ -269,28 +326,63 @@ class SpikingNetwork:
         X : array of shape (n_samples, n_frames, n_inputs)
         record : bool
             Whether to return every spike.
-        silent : bool
-            Whether neurons never fire; traces are then the distance to the threshold, in units of that at rest.
+        """
+        frames = _frames_first(X, weights)
+        advance, start, inputs = self._prepared(weights, frames.shape[1], record)
+
+        def segment(carry: Any, values: Any) -> Any:
+            return jax.lax.scan(advance, carry, values @ inputs)
+
+        length = self._segment(len(frames), frames.shape[1], frames.dtype)
+        last, (traces, spikes) = _scan(segment, start, frames, length)
+        joined = None if not record else [value.reshape(-1, *value.shape[2:]) for value in spikes]
+        return Activity(traces, last["counts"], joined)
+
+    def forecast(
+        self, weights: Sequence[Weights], X: Any, answer: Callable[[Any, Any], Any], n_free: int
+    ) -> tuple[Any, Any]:
+        """Show samples, then go on with frames that ``answer`` makes of the last layer's traces and the last frame.
+
+        Parameters
+        ----------
+        weights : list of dict
+        X : array of shape (n_samples, n_frames, n_inputs)
+        answer : callable
+            Of traces (n_samples, n_neurons) and a frame (n_samples, n_inputs): the next frame.
+        n_free : int
+            Frames to make.
 
         Returns
         -------
-        Activity
+        frames : array of shape (n_samples, n_free, n_inputs)
+        counts : list of array
+            For each layer, spikes of each neuron in all frames, shape (n_samples, n_neurons).
         """
-        X = jnp.asarray(X)
+        frames = _frames_first(X, weights)
+        advance, carry, inputs = self._prepared(weights, frames.shape[1], False)
+        carry, (traces, _) = jax.lax.scan(advance, carry, frames @ inputs)
+
+        def free(carry: Any, _: Any) -> Any:
+            inner, value = carry
+            inner, (trace, _) = advance(inner, value @ inputs)
+            return (inner, answer(trace, value)), value
+
+        first = answer(traces[-1], frames[-1])
+        (carry, _), made = jax.lax.scan(free, (carry, first), None, length=n_free)
+        return jnp.swapaxes(made, 0, 1), carry["counts"]
+
+    def _prepared(self, weights: Sequence[Weights], n_samples: int, record: bool) -> tuple[Any, Any, Any]:
+        """Return what advances the network by a frame, its start, and the weights of the inputs."""
         synapses = self.synapses(weights)
-        frames = jnp.swapaxes(X.astype(weights[0]["w"].dtype), 0, 1)
-        n_frames, n_samples = frames.shape[:2]
-        constants = [
-            cell.constants(free) for cell, free in zip(self.translations, self.parameters(weights), strict=True)
-        ]
+        trained = self.parameters(weights)
+        constants = [cell.constants(free) for cell, free in zip(self.translations, trained, strict=True)]
         resting = [
             _resting(layer, cell, found)
             for layer, cell, found in zip(self.layers, self.translations, constants, strict=True)
         ]
-        start = self._start(resting, n_samples)
 
         def step(carry: Any, drive: Any) -> Any:
-            return self._step(synapses, constants, carry, drive, record, silent)
+            return self._step(synapses, constants, carry, drive, record)
 
         def frame(carry: Any, drive: Any) -> Any:
             if self.n_steps == 1:
@@ -300,13 +392,7 @@ class SpikingNetwork:
                 carry, spikes = jax.lax.scan(lambda c, _: step(c, drive), carry, None, length=self.n_steps)
             return carry, (carry["trace"], spikes)
 
-        def segment(carry: Any, values: Any) -> Any:
-            return jax.lax.scan(frame, carry, values @ synapses[0]["w"])
-
-        length = self._segment(n_frames, n_samples, frames.dtype)
-        last, (traces, spikes) = _scan(segment, start, frames, length)
-        joined = None if not record else [value.reshape(-1, *value.shape[2:]) for value in spikes]
-        return Activity(traces, last["counts"], joined)
+        return frame, self._start(resting, n_samples), synapses[0]["w"]
 
     def _step(
         self,
@@ -315,7 +401,6 @@ class SpikingNetwork:
         carry: Any,
         drive: Any,
         record: bool,
-        silent: bool,
     ) -> Any:
         """Advance by a time step, in Brian2's order: all updates, all thresholds, all synapses, all resets."""
         k = carry["k"]
@@ -324,7 +409,6 @@ class SpikingNetwork:
             state = cell.advance(carry["states"][number], constants[number], k)
             age = k - carry["last"][number] if layer.surrogate.by_time else None
             spikes = cell.spikes(state, constants[number], k, layer.surrogate, self.scales[number], age)
-            spikes = jnp.zeros_like(spikes) if silent else spikes
             states.append(cell.fired(state, k, spikes))
             fired.append(spikes)
             ages.append(jnp.where(spikes > 0, k, carry["last"][number]) if layer.surrogate.by_time else None)
@@ -338,9 +422,6 @@ class SpikingNetwork:
             state = cell.receive(states[number], str(layer.target), totals[number])
             states[number] = cell.reset(state, constants[number], k, fired[number], layer.reset_gradient)
         trace = carry["trace"] * self.decay + fired[-1]
-        if silent:
-            cell = self.translations[-1]
-            trace = 1 - cell.distance(states[-1], constants[-1]) / self.scales[-1]
         new = {
             "k": k + 1,
             "states": states,
@@ -380,6 +461,10 @@ class SpikingNetwork:
         )
         needed = n_frames * self.n_steps * n_samples * values * np.dtype(dtype).itemsize
         return n_frames if needed <= MEMORY else max(1, math.isqrt(n_frames))
+
+
+def _frames_first(X: Any, weights: Sequence[Weights]) -> Any:
+    return jnp.swapaxes(jnp.asarray(X).astype(weights[0]["w"].dtype), 0, 1)
 
 
 def _resting(layer: Layer, cell: Translation, constants: Any) -> Any:

@@ -119,7 +119,8 @@ class Training:
         n_batches = -(-n // self.batch_size)
         optimizer = self.optimizer(n_batches * self.n_epochs)
         state = _State(weights, optimizer.init(weights), weights)
-        key = statefile.fingerprint([key, self._decisive()], _joined(data))
+        started = {f"weights_{k}": np.asarray(leaf) for k, leaf in enumerate(jax.tree.leaves(weights))}
+        key = statefile.fingerprint([key, self._decisive()], _joined({**data, **started}))
         history = state.restore(self.checkpoint, key)
 
         @jax.jit
@@ -228,7 +229,7 @@ def _mean(seen: list[tuple[int, dict[str, Any]]]) -> dict[str, float]:
 
 
 def _joined(data: Batch) -> np.ndarray:
-    """Return all bytes of the data, for a fingerprint."""
+    """Return all bytes of some arrays, for a fingerprint."""
     parts = [np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8) for values in data.values()]
     return np.concatenate(parts)
 

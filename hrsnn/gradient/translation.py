@@ -59,6 +59,8 @@ class Translation:
         ``spike``; ``refractory``; ``run_regularly``.
     title : str, optional
         What error messages call it; its name if not given.
+    own : mapping of str to array, optional
+        Parameters in SI units that replace those of the group.
 
     Attributes
     ----------
@@ -75,7 +77,7 @@ class Translation:
         If a function, a random number or a condition has no derivative, with the line of the model.
     """
 
-    def __init__(self, group: NeuronGroup, title: str | None = None):
+    def __init__(self, group: NeuronGroup, title: str | None = None, own: Values | None = None):
         self.title = title or group.name
         self.dt = float(group.clock.dt)
         self.n = len(group)
@@ -88,7 +90,7 @@ class Translation:
             key: np.array(v.get_value()).reshape(() if v.scalar else (self.n,))
             for key, v in arrays.items()
             if v.constant and key not in ("dt", "N", "i")
-        }
+        } | dict(own or {})
         self.state = tuple(
             key for key, v in arrays.items() if not v.constant and key not in ("t", "t_in_timesteps", "i", "N", "dt")
         )
