@@ -82,9 +82,15 @@ def judge(model: Model, data: Split, alphas: Sequence[float], score: Callable[[A
     alpha = alphas[int(np.argmax(tuned))]
     model.train(alpha)
     forecast = model.forecast(data.test[1].shape[1], data.test[0])
+    vpt, nrmse = score(data.test[1], forecast), error(data, forecast)
+    return {"alpha": alpha, "vpt": vpt, "nrmse": nrmse, "forecast": forecast}
+
+
+def error(data: Split, forecast: Array) -> float:
+    """Return the error of forecasts in standard deviations, over their first 100 steps, clipped at 10."""
     errors = (forecast - data.test[1])[:, :100] / data.scale
     nrmse = np.minimum(np.sqrt(np.nan_to_num(errors**2, nan=np.inf).mean(axis=(1, 2))), 10.0)
-    return {"alpha": alpha, "vpt": score(data.test[1], forecast), "nrmse": float(nrmse.mean()), "forecast": forecast}
+    return float(nrmse.mean())
 
 
 def vpt_score(scale: Array, threshold: float, dt: float, exponent: float) -> Callable[[Array, Array], Array]:

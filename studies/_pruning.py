@@ -151,6 +151,35 @@ def measure(
     }
 
 
+def measure_trained(
+    graph: nx.DiGraph, data: _forecast.Split, seed: int, threshold: float, n_epochs: int
+) -> dict[str, Any]:
+    """Train a network by gradients on a series, all weights and time constants, and judge its forecasts.
+
+    Returns
+    -------
+    dict
+        As of `measure`; alpha is nan.
+    """
+    from hrsnn.gradient import Layer, SpikingForecaster
+
+    n_warm = data.test[0].shape[1]
+    layer = Layer.of_graph(graph, train=("tau_m",)) if graph.number_of_edges() else Layer(len(graph), train=("tau_m",))
+    model = SpikingForecaster([layer], window=100, washout=min(20, n_warm), n_epochs=n_epochs, seed=seed)
+    model.fit(data.train)
+    forecast = model.forecast(data.test[1].shape[1], data.test[0])
+    score = _forecast.vpt_score(data.scale, threshold, 1.0, 1.0)
+    return {
+        "n_neurons": len(graph),
+        "n_synapses": graph.number_of_edges(),
+        "sops": model.sops_,
+        "rate_hz": model.history_[-1]["spikes_0"] / float(model.dt),
+        "alpha": np.nan,
+        "vpt": float(np.mean(score(data.test[1], forecast))),
+        "rmse": _forecast.error(data, forecast),
+    }
+
+
 def least_active_pruned(
     graph: nx.DiGraph, X: np.ndarray, keep: float, n_iterations: int, seed: int, input_weight: float, backend: str
 ) -> nx.DiGraph:
