@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import isqrt
@@ -182,7 +183,8 @@ def train(
     -------
     dict
         ``accuracy`` by the mean rate of each label's neurons and ``accuracy_weighted`` by the weighted vote;
-        ``accuracy_balanced``, mean of the classes' accuracies; ``connectivity``; ``spikes_per_image`` of the
+        ``accuracy_balanced``, mean of the classes' accuracies; ``silent``, the share of the test images that drew no
+        vote, whose answer is a guess; ``connectivity``; ``spikes_per_image`` of the
         excitatory neurons at the test; ``storage_bits``, the fewer of a crossbar and a list of synapses, at 32 bits
         a weight where not shared; ``presentations_per_image`` in training; ``seconds_train``, with compilation and
         labelling, and ``seconds_test``; ``predicted``, the classes.
@@ -207,11 +209,12 @@ def train(
         response = classifier.respond(images.X_test)
         counts = response.counts
         seconds = {"seconds_train": round(trained - start, 2), "seconds_test": round(perf_counter() - trained, 2)}
-        predicted = _votes(classifier, counts, "mean")
+        (predicted, silent), (weighted, _) = (_votes(classifier, counts, vote) for vote in ("mean", "weighted"))
         scores = {
             "accuracy": float(np.mean(predicted == images.y_test)),
-            "accuracy_weighted": float(np.mean(_votes(classifier, counts, "weighted") == images.y_test)),
+            "accuracy_weighted": float(np.mean(weighted == images.y_test)),
             "accuracy_balanced": float(balanced_accuracy_score(images.y_test, predicted)),
+            "silent": silent,
         }
         weights, levels = classifier.weights_, schedule.levels if schedule else None
         costs = {
@@ -256,9 +259,13 @@ def numbers(result: Mapping[str, Any]) -> dict[str, Any]:
     return {name: round(value, 4) if isinstance(value, float) else value for name, value in single.items()}
 
 
-def _votes(classifier: STDPClassifier, counts: np.ndarray, vote: str) -> np.ndarray:
-    readout = NeuronVote.from_responses(classifier.classes_, classifier.readout_.responses_, vote)
-    return readout.predict(counts)
+def _votes(classifier: STDPClassifier, counts: np.ndarray, vote: str) -> tuple[np.ndarray, float]:
+    """Return the predicted classes, and the share of the samples whose class is a guess."""
+    found = classifier.readout_
+    readout = NeuronVote.from_responses(found.classes_, found.responses_, vote, found.frequency_)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".* samples drew no spike")  # the table tells
+        return readout.predict(counts), readout.n_silent_ / len(counts)
 
 
 def _presentations(classifier: STDPClassifier, images: Images) -> float | None:

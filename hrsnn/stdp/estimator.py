@@ -142,6 +142,12 @@ class STDPEstimator(ClassifierMixin, TransformerMixin, BaseEstimator):
 
     # Responding
 
+    @property
+    def n_silent_(self) -> int:
+        """Samples of the last ``predict`` that drew no spike of a neuron with a label; their labels are guesses."""
+        check_is_fitted(self, "readout_")
+        return self.readout_.n_silent_
+
     def _respond(self, X: Samples, what: str) -> Response:
         n_jobs = check_n_jobs(self.n_jobs)
         chunk = self.batch_size * n_jobs
@@ -220,7 +226,8 @@ class STDPEstimator(ClassifierMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self, "state_")
         arrays = {**self.state_, **self.ensembles_.wiring()}
         if hasattr(self, "readout_"):
-            arrays |= {"classes": self.classes_, "responses": self.readout_.responses_}
+            readout = self.readout_
+            arrays |= {"classes": self.classes_, "responses": readout.responses_, "frequency": readout.frequency_}
         return arrays
 
     @classmethod
@@ -232,9 +239,9 @@ class STDPEstimator(ClassifierMixin, TransformerMixin, BaseEstimator):
         if sizes[0] != sizes[1]:
             raise ValueError(f"The network {where} has n_neurons={sizes[0]}, got {sizes[1]}. Train another for that.")
         new.n_features_in_ = n_features
-        classes, responses = arrays.pop("classes", None), arrays.pop("responses", None)
+        classes, responses, frequency = (arrays.pop(name, None) for name in ("classes", "responses", "frequency"))
         if classes is not None and responses is not None:
-            new.readout_ = NeuronVote.from_responses(classes, responses, new.vote)
+            new.readout_ = NeuronVote.from_responses(classes, responses, new.vote, frequency)
             new.classes_ = classes
         new._start()
         new.state_ = new.ensembles_.rewire(arrays)
