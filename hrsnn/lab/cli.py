@@ -1,10 +1,13 @@
 """The command line: ``hrsnn list | run | show | resume | doctor``."""
 
 import argparse
+import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from inspect import getdoc
 from pathlib import Path
+from typing import Any
 
 from hrsnn import __version__
 from hrsnn.lab import provenance, settings
@@ -41,7 +44,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments.command is not _run and rest:
             raise ValueError(f"unknown argument {rest[0]!r}; see hrsnn --help")
-        arguments.command(arguments, rest)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            arguments.command(arguments, rest)
+            sys.stdout.flush()
+    except BrokenPipeError:  # who reads has read enough, as head does; nothing is left to tell him
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 Python flushes it when it ends
+        return 0
     except KeyboardInterrupt:
         print("hrsnn: interrupted; hrsnn list shows the run, hrsnn resume continues it", file=sys.stderr)
         return 130
@@ -49,6 +58,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"hrsnn: {_one_line(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _warn(message: Warning | str, category: type[Warning], *where: Any) -> None:
+    """Print a warning as one line."""
+    print(f"hrsnn: warning: {message}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -128,16 +142,26 @@ def _assignment(text: str) -> tuple[str, str]:
 
 
 def _show(arguments: argparse.Namespace, rest: Sequence[str]) -> None:
-    _print_run(find_run(arguments.run, arguments.folder))
+    _print_run(_find(arguments))
 
 
 def _resume(arguments: argparse.Namespace, rest: Sequence[str]) -> None:
-    run = find_run(arguments.run, arguments.folder)
+    run = _find(arguments)
     if run.status == DONE:
         print(f"{run.name} is done already.")
     else:
         find_study(run.config["source"]).execute(run)
     _print_run(run)
+
+
+def _find(arguments: argparse.Namespace) -> Run:
+    """Return a run; an error says how to start one."""
+    try:
+        return find_run(arguments.run, arguments.folder)
+    except FileNotFoundError as error:
+        names = [part for part in Path(arguments.run).parts if part in list_studies()]
+        start = f"Start it with: hrsnn run {names[0]}" if names else "hrsnn list shows the studies that can be run"
+        raise FileNotFoundError(f"{error} {start}.") from None
 
 
 def _doctor(arguments: argparse.Namespace, rest: Sequence[str]) -> None:

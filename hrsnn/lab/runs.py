@@ -62,6 +62,10 @@ class Run:
                 folder.mkdir(parents=True)
             except FileExistsError:
                 continue
+            except OSError as error:
+                raise OSError(
+                    f"The folder of runs, {root}, cannot be written ({error}). Choose another: --folder, or folder=."
+                ) from None
             values.write_json(folder / "config.json", config)
             return cls(folder)
         raise RuntimeError(f"{root / config['study']} has a thousand runs of this second.")

@@ -8,7 +8,7 @@ import numpy as np
 from brian2 import Quantity, ms
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 
-from hrsnn.checks import check_seed
+from hrsnn.checks import check_integer, check_seed
 from hrsnn.inputs.encoders import Encoder, PoissonEncoder
 from hrsnn.models import AdaptiveConductanceLIF, ConductanceLIF, PowerLawSTDP
 from hrsnn.simulation import backends
@@ -76,6 +76,7 @@ class CompetitiveLayer:
             raise ValueError(f"w_total must be positive, got {w_total!r}.")
         if not 0 <= g_inh < np.inf:
             raise ValueError(f"g_inh must not be negative, got {g_inh!r}.")
+        check_integer("n_neurons", n_neurons, 1)
         check_seed(seed)
         self.n_inputs = self.encoder.n_inputs(n_features)
         self.n_neurons, self.seed, self.backend, self.dense_kernel = n_neurons, seed, backend, dense_kernel

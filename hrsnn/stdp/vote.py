@@ -118,7 +118,7 @@ class NeuronVote:
         self.n_silent_ = int((~scores.any(axis=1)).sum())
         if self.n_silent_:
             warnings.warn(
-                f"{self.n_silent_} of {len(scores)} samples drew no spike of a neuron with a label. The answer to them is "
+                f"{self.n_silent_} of {len(scores)} samples drew no spike of a neuron with a label. Their answer is "
                 "a guess: the label that draws the weakest response. Raise the rate of the encoder or max_retries.",
                 stacklevel=2,
             )
