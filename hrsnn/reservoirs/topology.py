@@ -349,11 +349,13 @@ def check_graph(graph: nx.DiGraph) -> None:
         raise TypeError(f"graph must be a networkx.DiGraph, got {type(graph).__name__}.")
     if graph.is_multigraph():
         raise TypeError(
-            f"graph must have one edge at most from a node to another, got a {type(graph).__name__}. Add the weights of "
-            "parallel edges up in a networkx.DiGraph."
+            f"graph must have one edge at most from a node to another, got a {type(graph).__name__}. Add the weights "
+            "of parallel edges up in a networkx.DiGraph."
         )
     if not graph.is_directed():
-        raise TypeError("graph must be directed, pre -> post. graph.to_directed() has a synapse each way for each edge.")
+        raise TypeError(
+            "graph must be directed, pre -> post. graph.to_directed() has a synapse each way for each edge."
+        )
     if not len(graph):
         raise ValueError("graph has no nodes: a reservoir needs one neuron at least. hrsnn.topology makes graphs.")
     for node, kind in graph.nodes(data="type", default="E"):

@@ -23,10 +23,12 @@ class Model:
     """Equations with named parameters, each a number, a law (one draw an element), or later a search interval.
 
     A subclass states ``equations``, ``defaults`` and what its kind needs, as class attributes; it has no
-    behaviour of its own. ``frozen`` gives the parameter values at which it no longer learns. ``ranges`` gives the
-    lowest and the highest value (None: there is no bound), in SI units, of parameters whose sign or size has a meaning, beside time constants
-    ``tau...``, which are positive, and ``t_ref``, which is not negative; ``ordered`` gives pairs of which the first must
-    not exceed the second. Models are values: compare, copy and print them.
+    behaviour of its own. ``frozen`` gives the parameter values at which it no longer learns. Models are values:
+    compare, copy and print them.
+
+    ``ranges`` gives the lowest and the highest value in SI units, None for no bound, of parameters whose sign or size
+    has a meaning. Time constants ``tau...`` are positive and ``t_ref`` is not negative without it. ``ordered`` gives
+    pairs of parameters of which the first must not exceed the second.
     """
 
     equations: ClassVar[str] = ""
@@ -343,7 +345,9 @@ def _check(what: str, value: Any, default: Any) -> None:
 def _in_words(low: float, high: float, key: str) -> str:
     if key.startswith("tau"):
         return "be positive"
-    return f"be in [{low:g}, {high:g}]" if np.isfinite(high) else "not be negative" if low == 0 else f"be at least {low:g}"
+    return (
+        f"be in [{low:g}, {high:g}]" if np.isfinite(high) else "not be negative" if low == 0 else f"be at least {low:g}"
+    )
 
 
 def _unit_name(default: Any) -> str:

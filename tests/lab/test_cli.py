@@ -138,8 +138,14 @@ def test_interrupt_is_recorded(folder, capsys):
         (["run", "power.py", "fail=disk"], "OSError: first disk second line (traceback in runs/power/"),
         (["show", "power"], "There is no run 'power' in runs. The last runs there: none."),
         (["resume", "power"], "There is no run 'power' in runs."),
-        (["resume", "mnist_stdp"], "There is no run 'mnist_stdp' in runs. The last runs there: none. Start it with: hrsnn run m"),
-        (["resume", "runs/lorenz/20260131-120000"], "There is no run 'runs/lorenz/20260131-120000' in runs. The last runs there: none. Start it with: hrsnn run lorenz."),
+        (
+            ["resume", "mnist_stdp"],
+            "There is no run 'mnist_stdp' in runs. The last runs there: none. Start it with: hrsnn run m",
+        ),
+        (
+            ["resume", "runs/lorenz/20260131-120000"],
+            "There is no run 'runs/lorenz/20260131-120000' in runs. The last runs there: none. Start it with: hrsnn run l",
+        ),
         (["run", "power.py", "--folder", "/proc/nope"], "The folder of runs, /proc/nope, cannot be written ("),
         (["list", "more"], "unknown argument 'more'"),
     ],
@@ -161,7 +167,9 @@ def test_a_reader_that_has_enough_is_no_error():
 @pytest.mark.slow
 def test_without_a_compiler_a_study_runs_in_numpy_and_says_so_once(folder):
     """Two images and two neurons: nothing is learnt, and all is run."""
-    small = "data=digits n_train=2 n_test=1 n_neurons=2 max_retries=0 n_epochs=1 n_batches=2 warm_up=1 n_label_samples=1"
+    small = (
+        "data=digits n_train=2 n_test=1 n_neurons=2 max_retries=0 n_epochs=1 n_batches=2 warm_up=1 n_label_samples=1"
+    )
     command = [sys.executable, "-m", "hrsnn.lab.cli", "run", "mnist_stdp", "--quick", *small.split()]
     (folder / "empty").mkdir()
     environment = {**os.environ, "PATH": str(folder / "empty"), "HRSNN_CACHE": str(folder / "cache")}

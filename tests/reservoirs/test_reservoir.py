@@ -6,7 +6,6 @@ import warnings
 from functools import cache
 
 import networkx as nx
-import networkx as nx
 import numpy as np
 import pytest
 from brian2 import Hz, ms, prefs
@@ -132,7 +131,11 @@ def edited(change):
         (lambda g, u, v: nx.MultiDiGraph(g), TypeError, "got a MultiDiGraph. Add the weights of parallel edges up"),
         (lambda g, u, v: g.to_undirected(), TypeError, r"graph must be directed, .* graph.to_directed\(\) has"),
         (lambda g, u, v: g.edges[u, v].pop("weight") and None, ValueError, r"Edge \d -> \d has no attribute 'weight'"),
-        (lambda g, u, v: g.add_edge(u, v, weight=np.nan), ValueError, r"Edge \d -> \d has weight nan. Weights must be f"),
+        (
+            lambda g, u, v: g.add_edge(u, v, weight=np.nan),
+            ValueError,
+            r"Edge \d -> \d has weight nan. Weights must be f",
+        ),
         (lambda g, u, v: g.add_node(u, type="X"), ValueError, r"Node \d has type 'X'. It must be 'E' .* or 'I'"),
     ],
 )

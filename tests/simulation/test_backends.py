@@ -75,7 +75,9 @@ def test_without_a_compiler_brian2_is_kept_to_numpy_and_a_warning_says_so_once(t
 @pytest.mark.parametrize("make", [backends.precompiled_header, lambda: backends.make_cache(backends.cache_folder())])
 def test_a_cache_that_cannot_be_written_is_named_with_its_variable(tools, monkeypatch, make):
     monkeypatch.setenv("HRSNN_CACHE", "/proc/nope")
-    with pytest.raises(OSError, match=r"cache of compiled programs, /proc/nope, .* HRSNN_CACHE is set to it\)\. Set HRSNN"):
+    with pytest.raises(
+        OSError, match=r"cache of compiled programs, /proc/nope, .* HRSNN_CACHE is set to it\)\. Set HRSNN"
+    ):
         make()
     monkeypatch.delenv("HRSNN_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc/other")

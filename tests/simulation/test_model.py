@@ -14,7 +14,18 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.integrate import solve_ivp
 
 from hrsnn import Gamma, Normal, Uniform
-from hrsnn.models import (LIF, STDP, AdaptiveConductanceLIF, AdaptiveLIF, BalancedSTDP, ConductanceLIF, CrossModalSTDP, PowerLawSTDP, ShortTerm, Static)
+from hrsnn.models import (
+    LIF,
+    STDP,
+    AdaptiveConductanceLIF,
+    AdaptiveLIF,
+    BalancedSTDP,
+    ConductanceLIF,
+    CrossModalSTDP,
+    PowerLawSTDP,
+    ShortTerm,
+    Static,
+)
 from hrsnn.simulation.functions import FUNCTIONS
 from hrsnn.simulation.integration import ExponentialEuler
 from hrsnn.simulation.model import NeuronModel, SynapseModel
