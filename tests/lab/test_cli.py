@@ -144,7 +144,7 @@ def test_interrupt_is_recorded(folder, capsys):
         ),
         (
             ["resume", "runs/lorenz/20260131-120000"],
-            "There is no run 'runs/lorenz/20260131-120000' in runs. The last runs there: none. Start it with: hrsnn run l",
+            "There is no run 'runs/lorenz/20260131-120000' in runs. The last runs there: none. Start it with: ",
         ),
         (["run", "power.py", "--folder", "/proc/nope"], "The folder of runs, /proc/nope, cannot be written ("),
         (["list", "more"], "unknown argument 'more'"),
