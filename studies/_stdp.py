@@ -151,6 +151,25 @@ def schedule(
     return pruning if connectivity is None else replace(pruning, regime="thin", connectivity=connectivity)
 
 
+def classifier(
+    constants: Mapping[str, Any], schedule: STDPPruning | None, n_pixels: int, **settings: Any
+) -> STDPClassifier:
+    """Return the classifier of some constants of learning, as `recipe` returns them."""
+    return STDPClassifier(
+        neuron=AdaptiveConductanceLIF(theta_plus=constants["theta_plus"]),
+        synapse=PowerLawSTDP(**{key: constants[key] for key in ("eta", "offset", "tau")}),
+        anneal=constants["anneal"],
+        w_total=constants["w_per_input"] * n_pixels,
+        pruning=schedule,
+        **settings,
+    )
+
+
+def check(constants: Mapping[str, Any], schedule: STDPPruning | None, **settings: Any) -> None:
+    """Refuse settings that no network can have; to be called before images are looked for, or downloaded."""
+    classifier(constants, schedule, 1, **settings).check()
+
+
 def train(
     run: Run,
     name: str,
@@ -189,41 +208,32 @@ def train(
         a weight where not shared; ``presentations_per_image`` in training; ``seconds_train``, with compilation and
         labelling, and ``seconds_test``; ``predicted``, the classes.
     """
-    neuron = AdaptiveConductanceLIF(theta_plus=constants["theta_plus"])
-    synapse = PowerLawSTDP(**{key: constants[key] for key in ("eta", "offset", "tau")})
-    run.declare(neuron=neuron, synapse=synapse)
+    settings["checkpoint"] = run.checkpoint(trained_as or name)
+    network = classifier(constants, schedule, images.X_train.shape[1], **settings)
+    run.declare(neuron=network.neuron, synapse=network.synapse)
 
     def result() -> dict[str, Any]:
-        classifier = STDPClassifier(
-            neuron=neuron,
-            synapse=synapse,
-            anneal=constants["anneal"],
-            w_total=constants["w_per_input"] * images.X_train.shape[1],
-            pruning=schedule,
-            checkpoint=run.checkpoint(trained_as or name),
-            **settings,
-        )
         start = perf_counter()
-        classifier.fit(images.X_train, images.y_train)
+        network.fit(images.X_train, images.y_train)
         trained = perf_counter()
-        response = classifier.respond(images.X_test)
+        response = network.respond(images.X_test)
         counts = response.counts
         seconds = {"seconds_train": round(trained - start, 2), "seconds_test": round(perf_counter() - trained, 2)}
-        (predicted, silent), (weighted, _) = (_votes(classifier, counts, vote) for vote in ("mean", "weighted"))
+        (predicted, silent), (weighted, _) = (_votes(network, counts, vote) for vote in ("mean", "weighted"))
         scores = {
             "accuracy": float(np.mean(predicted == images.y_test)),
             "accuracy_weighted": float(np.mean(weighted == images.y_test)),
             "accuracy_balanced": float(balanced_accuracy_score(images.y_test, predicted)),
             "silent": silent,
         }
-        weights, levels = classifier.weights_, schedule.levels if schedule else None
+        weights, levels = network.weights_, schedule.levels if schedule else None
         costs = {
-            "connectivity": classifier.connectivity_,
+            "connectivity": network.connectivity_,
             "spikes_per_image": float(response.spikes.mean()),
             "storage_bits": min(pruning.storage_bits(weights, levels, sparse=sparse) for sparse in (False, True)),
-            "presentations_per_image": _presentations(classifier, images),
+            "presentations_per_image": _presentations(network, images),
         }
-        labels = np.where(classifier.labels_ >= 0, classifier.classes_[classifier.labels_], -1)
+        labels = np.where(network.labels_ >= 0, network.classes_[network.labels_], -1)
         kept = {"weights": weights.astype(np.float32), "labels": labels} if keep_weights else {}
         return {**scores, **costs, **seconds, "predicted": predicted, **kept}
 

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from inspect import getdoc
 from pathlib import Path
-from typing import Any
+from typing import TextIO
 
 from hrsnn import __version__
 from hrsnn.lab import provenance, settings
@@ -60,7 +60,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _warn(message: Warning | str, category: type[Warning], *where: Any) -> None:
+def _warn(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     """Print a warning as one line."""
     print(f"hrsnn: warning: {message}", file=sys.stderr)
 

@@ -111,7 +111,8 @@ class Model:
             low, high = (bound if end is None else end for end, bound in zip(ends, (-np.inf, np.inf), strict=True))
             wrong = value[(value <= 0) if key.startswith("tau") else (value < low) | (value > high)]
             if wrong.size:
-                got = f"{wrong.flat[0]:g} {get_unit(get_dimensions(self.defaults[key]))}".removesuffix(" 1")
+                dims = get_dimensions(self.defaults[key])
+                got = f"{wrong.flat[0]:g}" + ("" if dims is DIMENSIONLESS else f" {get_unit(dims)}")
                 right = _in_words(low, high, key)
                 raise ValueError(f"{name} parameter {key} must {right}, got {got}. A law takes bounds: low=, high=.")
         for low_key, high_key in self.ordered:

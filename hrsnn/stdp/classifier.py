@@ -9,6 +9,7 @@ from typing import Any
 import networkx as nx
 import numpy as np
 from brian2 import Quantity, ms
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from hrsnn import pruning
@@ -159,6 +160,21 @@ class STDPClassifier(STDPEstimator):
         self.n_jobs = n_jobs
         self.checkpoint = checkpoint
         self.seed = seed
+
+    def check(self) -> None:
+        """Refuse what ``fit`` would refuse of the settings; it needs no samples and compiles nothing.
+
+        Raises
+        ------
+        ValueError
+            If a setting is out of range.
+        DimensionMismatchError
+            If one has another unit.
+        """
+        probe = clone(self)
+        probe.n_features_in_ = 100  # of any width
+        probe._start()
+        probe.ensembles_.layers[""].part()
 
     # Learning
 

@@ -58,7 +58,7 @@ def _numpy_target():
         (lambda: LIF(tau_m=0 * ms), ValueError, "LIF parameter tau_m must be positive, got 0 s"),
         (lambda: PowerLawSTDP(tau=-1 * ms), ValueError, "PowerLawSTDP parameter tau must be positive, got -0.001 s"),
         (lambda: LIF(t_ref=-1 * ms), ValueError, "LIF parameter t_ref must not be negative"),
-        (lambda: PowerLawSTDP(eta=-1), ValueError, "PowerLawSTDP parameter eta must not be negative, got -1"),
+        (lambda: PowerLawSTDP(eta=-1), ValueError, "PowerLawSTDP parameter eta must not be negative, got -1\\."),
         (lambda: PowerLawSTDP(offset=1.5), ValueError, r"PowerLawSTDP parameter offset must be in \[0, 1\], got 1.5"),
         (lambda: PowerLawSTDP(mu=-0.5), ValueError, "PowerLawSTDP parameter mu must not be negative, got -0.5"),
         (lambda: PowerLawSTDP(w_max=-1.0), ValueError, "PowerLawSTDP parameter w_max must not be negative, got -1"),

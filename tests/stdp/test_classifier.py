@@ -284,6 +284,7 @@ def test_killed_training_resumes_bit_for_bit(data, tmp_path):
     ("settings", "error", "message"),
     [
         ({"n_neurons": 0}, ValueError, "n_neurons must be an integer of at least 1, got 0"),
+        ({"n_neurons": 2.5}, ValueError, "n_neurons must be an integer of at least 1, got 2.5"),
         ({"n_epochs": 0}, ValueError, "n_epochs must be an integer of at least 1, got 0"),
         ({"batch_size": 2.5}, ValueError, "batch_size must be an integer"),
         ({"w_total": -1.0}, ValueError, "w_total must be positive"),
