@@ -6,10 +6,29 @@ import warnings
 from typing import Any
 
 import numpy as np
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
 
-__all__ = ["NeuronVote"]
+__all__ = ["NeuronVote", "check_labels"]
 
 VOTES = ("mean", "weighted")
+
+
+def check_labels(y: Any, n: int) -> np.ndarray:
+    """Return labels as an array of shape (n,), checked to be classes, not numbers on a scale.
+
+    Raises
+    ------
+    ValueError
+        If they are not one a sample, or continuous, or NaN.
+    """
+    y = column_or_1d(y, warn=True)
+    if len(y) != n:
+        raise ValueError(f"y must have shape ({n},), one label a sample, got {y.shape}.")
+    if (y.dtype.kind == "f" and np.isnan(y).any()) or (y.dtype.kind == "O" and any(label is None for label in y)):
+        raise ValueError("y has NaN or None. Drop the samples without a label.")
+    check_classification_targets(y)
+    return y
 
 
 class NeuronVote:
@@ -50,7 +69,7 @@ class NeuronVote:
             raise ValueError(f"vote must be one of {', '.join(map(repr, VOTES))}, got {vote!r}.")
         self.vote = vote
 
-    def fit(self, counts: np.ndarray, y: Any) -> NeuronVote:
+    def fit(self, counts: np.ndarray, y: Any, classes: Any = ()) -> NeuronVote:
         """Name the neurons.
 
         Parameters
@@ -59,6 +78,8 @@ class NeuronVote:
             Spike counts.
         y : array of shape (n_samples,)
             Labels.
+        classes : array of shape (n,)
+            Further labels, of which there are no samples: no neuron can be named after them.
 
         Raises
         ------
@@ -72,10 +93,11 @@ class NeuronVote:
             raise ValueError(f"y must have shape ({len(counts)},), one label a sample, got {y.shape}.")
         if y.dtype.kind == "f" and np.isnan(y).any():
             raise ValueError("y has NaN. Drop the samples without a label.")
-        self.classes_, index = np.unique(y, return_inverse=True)
+        self.classes_ = np.unique(np.concatenate([y, np.asarray(classes)]) if len(classes) else y)
+        index = np.searchsorted(self.classes_, y)
         member = (index[None, :] == np.arange(len(self.classes_))[:, None]).astype(float)
         frequency = member.sum(axis=1)
-        return self._named(member @ counts / frequency[:, None], frequency)
+        return self._named(member @ counts / np.maximum(frequency, 1)[:, None], frequency)
 
     @classmethod
     def from_responses(
@@ -124,6 +146,7 @@ class NeuronVote:
             )
         # |counts - response|^2 without |counts|^2, which is the same for all labels.
         nearness = 2 * counts @ self.responses_.T - (self.responses_**2).sum(axis=1)
+        nearness = np.where(self.frequency_ > 0, nearness, -np.inf)  # no response is known of labels without a sample
         return self.classes_[_largest(scores, self._totals(counts), nearness, self.frequency_)]
 
     def _member(self) -> np.ndarray:
