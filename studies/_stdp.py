@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import isqrt
 from pathlib import Path
@@ -182,6 +182,23 @@ def train(
 ) -> dict[str, Any]:
     """Train and test one network; a resumed run reads the result, or goes on from the last batch.
 
+    Takes and returns what `job` does.
+    """
+    return run.cached(name, job(run, name, images, constants, schedule, keep_weights, trained_as, **settings))
+
+
+def job(
+    run: Run,
+    name: str,
+    images: Images,
+    constants: Mapping[str, Any],
+    schedule: STDPPruning | None,
+    keep_weights: bool = False,
+    trained_as: str | None = None,
+    **settings: Any,
+) -> Callable[[], dict[str, Any]]:
+    """Return the job to train and test one network, for ``run.results``.
+
     Parameters
     ----------
     run : Run
@@ -200,8 +217,8 @@ def train(
 
     Returns
     -------
-    dict
-        ``accuracy`` by the mean rate of each label's neurons and ``accuracy_weighted`` by the weighted vote;
+    callable
+        Returns a dict: ``accuracy`` by the mean rate of each label's neurons, ``accuracy_weighted`` by the weighted vote;
         ``accuracy_balanced``, mean of the classes' accuracies; ``silent``, the share of the test images that drew no
         vote, whose answer is a guess; ``connectivity``; ``spikes_per_image`` of the
         excitatory neurons at the test; ``storage_bits``, the fewer of a crossbar and a list of synapses, at 32 bits
@@ -237,7 +254,7 @@ def train(
         kept = {"weights": weights.astype(np.float32), "labels": labels} if keep_weights else {}
         return {**scores, **costs, **seconds, "predicted": predicted, **kept}
 
-    return run.cached(name, result)
+    return result
 
 
 def compare(run: Run, images: Images, constants: Mapping[str, Any], quantised: STDPPruning, **settings: Any) -> None:
@@ -247,14 +264,26 @@ def compare(run: Run, images: Images, constants: Mapping[str, Any], quantised: S
         settings["trained_as"] = "baseline"
     networks: dict[str, dict[str, Any]] = {}
     run.save(data=images.name, n_train=len(images.y_train), n_test=len(images.y_test))
-    for name, schedule in {"baseline": None, "pruned": pruned, "quantised": quantised}.items():
-        networks[name] = train(run, name, images, constants, schedule, keep_weights=True, **settings)
+    schedules = {"baseline": None, "pruned": pruned, "quantised": quantised}
+    settings["keep_weights"] = True
+    jobs = {name: job(run, name, images, constants, own, **settings) for name, own in schedules.items()}
+    for name, result in results(run, jobs, after_baseline="trained_as" in settings):
+        networks[name] = result
         networks[name]["energy_gain"] = energy_gain(networks["baseline"], networks[name])
         run.save(**_by_metric(networks))
     run.table("networks", [{"network": name, **numbers(result)} for name, result in networks.items()])
     run.figure("receptive_fields", _receptive_fields(networks, images))
     run.figure("weights", _weights(networks, quantised.levels))
     run.figure("confusion", _confusion(networks, images))
+
+
+def results(
+    run: Run, jobs: Mapping[str, Callable[[], Any]], label: str = "networks", after_baseline: bool = False
+) -> Iterator[tuple[str, Any]]:
+    """Yield name and result of each job; with ``after_baseline`` those go first whose name begins with "baseline"."""
+    first = {name: one for name, one in jobs.items() if not after_baseline or name.startswith("baseline")}
+    for part in (first, {name: one for name, one in jobs.items() if name not in first}):
+        yield from zip(part, run.results(part, label), strict=True)
 
 
 def energy_gain(baseline: Mapping[str, Any], network: Mapping[str, Any]) -> float | None:

@@ -466,7 +466,7 @@ def test_bad_input_is_named(call, message):
 
 
 def test_wrong_number_of_columns_or_steps_is_named(forecaster):
-    with pytest.raises(ValueError, match="X has 1 columns, but this Reservoir was fitted with 2"):
+    with pytest.raises(ValueError, match="X has 1 features, but Reservoir is expecting 2 features"):
         forecaster.reservoir_.transform(np.zeros((5, 1)))
     with pytest.raises(ValueError, match="n_steps must be an integer of at least 1, got 0"):
         forecaster.forecast(0)

@@ -335,7 +335,7 @@ def test_wrong_samples_are_named(fitted, data):
     X, _, y, _ = data
     with pytest.raises(ValueError, match=r"y must have shape \(20,\), one label a sample, got \(19,\)"):
         classifier().fit(X[:20], y[:19])
-    with pytest.raises(ValueError, match="X has 60 columns, but this STDPClassifier learnt from 64"):
+    with pytest.raises(ValueError, match="X has 60 features, but STDPClassifier is expecting 64 features"):
         fitted.predict(X[:, :60])
     with pytest.raises(ValueError, match="X has NaN"):
         classifier().fit(np.full((3, 64), np.nan))
