@@ -218,7 +218,7 @@ def job(
     Returns
     -------
     callable
-        Returns a dict: ``accuracy`` by the mean rate of each label's neurons, ``accuracy_weighted`` by the weighted vote;
+        Returns: ``accuracy`` by the mean rate of each label's neurons, ``accuracy_weighted`` by the weighted one;
         ``accuracy_balanced``, mean of the classes' accuracies; ``silent``, the share of the test images that drew no
         vote, whose answer is a guess; ``connectivity``; ``spikes_per_image`` of the
         excitatory neurons at the test; ``storage_bits``, the fewer of a crossbar and a list of synapses, at 32 bits
