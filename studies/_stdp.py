@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import isqrt
 from pathlib import Path
@@ -302,9 +303,16 @@ def _votes(classifier: STDPClassifier, counts: np.ndarray, vote: str) -> tuple[n
     """Return the predicted classes, and the share of the samples whose class is a guess."""
     found = classifier.readout_
     readout = NeuronVote.from_responses(found.classes_, found.responses_, vote, found.frequency_)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".* samples drew no spike")  # the table tells
+    with guesses_pass():  # the table tells
         return readout.predict(counts), readout.n_silent_ / len(counts)
+
+
+@contextmanager
+def guesses_pass() -> Iterator[None]:
+    """Let the answers to silent samples, which are guesses, pass without a warning."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".* samples drew no spike")
+        yield
 
 
 def _presentations(classifier: STDPClassifier, images: Images) -> float | None:

@@ -64,7 +64,7 @@ def figures(run):
         ("mnist_stdp", "max_retries=-1", "max_retries must be an integer of at least 0, got -1"),
         ("caltech_stdp", "eta=-1", "PowerLawSTDP parameter eta must not be negative, got -1."),
         ("caltech_stdp", "connectivity=2", "connectivity must be in"),
-        ("stdp_threshold", "thresholds=0.1, 2", "threshold must be in"),
+        ("stdp_threshold", "thresholds=0.1, -1", "threshold must"),
         ("stdp_size", "sizes=100, 0", "n_neurons must be an integer of at least 1, got 0"),
         ("stdp_spikes", "theta_plus=-1 mV", "AdaptiveConductanceLIF parameter theta_plus must not be negative"),
         ("stdp_regimes", "n_neurons=0", "n_neurons must be an integer of at least 1, got 0"),
