@@ -4,11 +4,15 @@
 The public names load on first use, so ``import hrsnn`` and the command line stay quick.
 """
 
+import warnings
 from pathlib import Path
 
 from hrsnn.lazy import lazy
 
 __version__ = "0.2.0"
+
+# Brian2 calls pyparsing 3 by its old names: that is no news for a user of this package, and nothing he can mend.
+warnings.filterwarnings("ignore", r"'\w+' (argument is )?deprecated", DeprecationWarning, r"(brian2|pyparsing)\.")
 
 # In a checkout models/ and studies/ stand beside this folder; an installed package holds them inside it.
 _checkout = Path(__file__).resolve().parent.parent

@@ -27,6 +27,7 @@ class AdaptiveLIF(LIF):
     """
     start = {"theta": "0"}
     frozen = {"theta_plus": 0.0, "tau_theta": 1e30 * ms}
+    ranges = {"theta_plus": (0, None)}
     defaults = {
         **LIF.defaults,
         "theta_plus": 0.05,  # rise of the threshold at a spike
@@ -58,6 +59,8 @@ class AdaptiveConductanceLIF(ConductanceLIF):
     """
     start = {"theta": "theta_init"}
     frozen = {"theta_plus": 0 * mV, "tau_theta": 1e30 * ms}
+    ranges = {"theta_plus": (0, None)}
+    ordered = ()  # theta lifts the threshold above the reset
     defaults = {
         "tau_m": 100 * ms,  # membrane time constant
         "v_rest": -65 * mV,  # resting potential

@@ -34,6 +34,8 @@ class BalancedSTDP(SynapseModel):
     x_minus += 1
     """
     frozen = {"A_plus": 0.0}
+    ranges = {"A_plus": (0, None), "ratio": (0, None)}
+    ordered = (("w_min", "w_max"),)
     defaults = {
         "A_plus": 0.01,  # potentiation at a postsynaptic spike
         "ratio": 1.05,  # depression over potentiation of spikes without correlation

@@ -25,6 +25,7 @@ class ConductanceLIF(NeuronModel):
     reset = "v = v_reset"
     refractory = "t_ref"
     rest = {"v": "v_rest", "g_e": "0", "g_i": "0"}
+    ordered = (("v_reset", "v_thresh"),)
     defaults = {
         "tau_m": 10 * ms,  # membrane time constant
         "v_rest": -60 * mV,  # resting potential

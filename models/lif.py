@@ -26,6 +26,7 @@ class LIF(NeuronModel):
     reset = "v = v_reset"
     refractory = "t_ref"
     rest = {"v": "v_rest", "i_e": "0", "i_i": "0"}
+    ordered = (("v_reset", "v_thresh"),)
     defaults = {
         "tau_m": 20 * ms,  # membrane time constant
         "v_rest": 0.0,  # resting potential

@@ -25,6 +25,7 @@ class PowerLawSTDP(SynapseModel):
     on_pre = "{target}_post += w"
     on_post = "w = clip(w + eta*(exp((t_last_pre - t)/tau) - offset)*(w_max - w)**mu, 0, w_max)"
     frozen = {"eta": 0.0}
+    ranges = {"eta": (0, None), "offset": (0, 1), "mu": (0, None), "w_max": (0, None)}
     defaults = {
         "eta": 0.0005,  # learning rate
         "tau": 20 * ms,  # time constant of the exponential
@@ -46,6 +47,7 @@ class CrossModalSTDP(PowerLawSTDP):
     """
 
     on_pre = "{target}_post += gain*w"
+    ranges = {**PowerLawSTDP.ranges, "gain": (0, None)}
     defaults = {
         **PowerLawSTDP.defaults,
         "eta": 0.001,  # learning rate

@@ -34,6 +34,7 @@ class ShortTerm(SynapseModel):
     x_spent += x_facil*(1 - x_spent)
     """
     rest = {"x_facil": "0", "x_spent": "0"}
+    ranges = {"U": (0, 1)}
     defaults = {
         "U": 0.5,  # share of the resources used by a first spike
         "tau_rec": 1100 * ms,  # time constant of recovery from depression

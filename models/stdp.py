@@ -34,6 +34,8 @@ class STDP(SynapseModel):
     x_minus += 1
     """
     frozen = {"A_plus": 0.0, "A_minus": 0.0}
+    ranges = {"A_plus": (0, None), "A_minus": (0, None)}
+    ordered = (("w_min", "w_max"),)
     defaults = {
         "A_plus": 0.01,  # potentiation at a postsynaptic spike
         "A_minus": 0.0105,  # depression at a presynaptic spike

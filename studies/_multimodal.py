@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from textwrap import fill
 from typing import Any
@@ -130,6 +130,22 @@ def train_one(
 ) -> dict[str, Any]:
     """Train and test one ensemble alone on one modality; a resumed run reads the result.
 
+    Takes and returns what `one` does.
+    """
+    return run.cached(name, one(run, name, pairs, modality, n_neurons, lesions, **settings))
+
+
+def one(
+    run: Run,
+    name: str,
+    pairs: Pairs,
+    modality: str,
+    n_neurons: int,
+    lesions: Sequence[str] = (),
+    **settings: Any,
+) -> Callable[[], dict[str, Any]]:
+    """Return the job to train and test one ensemble alone on one modality, for ``run.results``.
+
     Parameters
     ----------
     run, name, pairs
@@ -143,10 +159,11 @@ def train_one(
 
     Returns
     -------
-    dict
-        ``accuracy`` by the mean rate of each label's neurons and ``accuracy_weighted`` by the weighted vote;
+    callable
+        Returns ``accuracy`` by the mean rate of each label's neurons and ``accuracy_weighted`` by the weighted vote;
         ``spikes`` of a presentation at the test; the same of each lesion, with ``_name`` behind.
     """
+    settings["checkpoint"] = run.checkpoint(name)
 
     def tested(classifier: STDPClassifier, readout: NeuronVote) -> dict[str, float]:
         counts = classifier.transform(pairs.X_test[modality])
@@ -154,7 +171,7 @@ def train_one(
 
     def result() -> dict[str, Any]:
         own = ensemble(modality, n_neurons)
-        classifier = STDPClassifier(**{**vars(own), **settings}, checkpoint=run.checkpoint(name))
+        classifier = STDPClassifier(**{**vars(own), **settings})
         classifier.fit(pairs.X_train[modality], pairs.y_train)
         scores = tested(classifier, classifier.readout_)
         shown = slice(classifier.n_label_samples)
@@ -166,7 +183,7 @@ def train_one(
             scores |= {f"{key}_{lesion}": value for key, value in tested(other, readout).items()}
         return scores
 
-    return run.cached(name, result)
+    return result
 
 
 def train_pair(
@@ -181,6 +198,24 @@ def train_pair(
     **settings: Any,
 ) -> dict[str, Any]:
     """Train and test two ensembles of half the neurons each; a resumed run reads the result.
+
+    Takes and returns what `pair` does.
+    """
+    return run.cached(name, pair(run, name, pairs, n_neurons, coupling, missing, cut, start, **settings))
+
+
+def pair(
+    run: Run,
+    name: str,
+    pairs: Pairs,
+    n_neurons: int,
+    coupling: str = "learned",
+    missing: bool = False,
+    cut: bool = False,
+    start: str | None = None,
+    **settings: Any,
+) -> Callable[[], dict[str, Any]]:
+    """Return the job to train and test two ensembles of half the neurons each, for ``run.results``.
 
     Parameters
     ----------
@@ -201,8 +236,8 @@ def train_pair(
 
     Returns
     -------
-    dict
-        As of `train_one`, both ensembles with the same say; ``accuracy_summed``, where all spikes count alike, as in
+    callable
+        As of `one`, both ensembles with the same say; ``accuracy_summed``, where all spikes count alike, as in
         the source; ``by_image`` and ``by_audio``, the accuracy of the vote of one ensemble's neurons while all
         modalities are there; with ``cut`` all of these with ``_cut`` behind their names; with ``missing`` both
         accuracies with ``_image`` and ``_audio`` behind, of that modality alone; ``n_correct`` and ``n_wrong``,
@@ -213,14 +248,14 @@ def train_pair(
     if coupling == "silent":
         coupling, synapse = "learned", synapse.replace(gain=0.0)
     run.declare(cross_modal=synapse)
+    settings["checkpoint"] = run.checkpoint(name)
+    settings["checkpoint_alone"] = None if start is None else run.checkpoint(start)
 
     def result() -> dict[str, Any]:
         classifier = MultimodalClassifier(
             {modality: ensemble(modality, n_neurons // 2) for modality in ("image", "audio")},
             coupling=coupling,
             synapse=synapse,
-            checkpoint=run.checkpoint(name),
-            checkpoint_alone=None if start is None else run.checkpoint(start),
             **settings,
         )
         classifier.fit(pairs.X_train, pairs.y_train)
@@ -238,9 +273,10 @@ def train_pair(
                 scores |= {f"{key}_{modality}": value for key, value in own.items()}
         return {**scores, **connections(classifier)}
 
-    return run.cached(name, result)
+    return result
 
 
+@_stdp.guesses_pass()
 def _scores(readout: NeuronVote, counts: np.ndarray, y: np.ndarray) -> dict[str, float]:
     weighted = NeuronVote.from_responses(readout.classes_, readout.responses_, "weighted")
     return {
@@ -249,6 +285,7 @@ def _scores(readout: NeuronVote, counts: np.ndarray, y: np.ndarray) -> dict[str,
     }
 
 
+@_stdp.guesses_pass()
 def _pair_scores(classifier: MultimodalClassifier, pairs: Pairs) -> dict[str, float]:
     counts, y, split = classifier.transform(pairs.X_test), pairs.y_test, classifier.ensembles_.split
     scores = _scores(classifier.readout_, classifier.ensembles_.balance(counts, pairs.X_test), y)

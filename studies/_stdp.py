@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import isqrt
 from pathlib import Path
@@ -150,6 +152,25 @@ def schedule(
     return pruning if connectivity is None else replace(pruning, regime="thin", connectivity=connectivity)
 
 
+def classifier(
+    constants: Mapping[str, Any], schedule: STDPPruning | None, n_pixels: int, **settings: Any
+) -> STDPClassifier:
+    """Return the classifier of some constants of learning, as `recipe` returns them."""
+    return STDPClassifier(
+        neuron=AdaptiveConductanceLIF(theta_plus=constants["theta_plus"]),
+        synapse=PowerLawSTDP(**{key: constants[key] for key in ("eta", "offset", "tau")}),
+        anneal=constants["anneal"],
+        w_total=constants["w_per_input"] * n_pixels,
+        pruning=schedule,
+        **settings,
+    )
+
+
+def check(constants: Mapping[str, Any], schedule: STDPPruning | None, **settings: Any) -> None:
+    """Refuse settings that no network can have; to be called before images are looked for, or downloaded."""
+    classifier(constants, schedule, 1, **settings).check()
+
+
 def train(
     run: Run,
     name: str,
@@ -161,6 +182,23 @@ def train(
     **settings: Any,
 ) -> dict[str, Any]:
     """Train and test one network; a resumed run reads the result, or goes on from the last batch.
+
+    Takes and returns what `job` does.
+    """
+    return run.cached(name, job(run, name, images, constants, schedule, keep_weights, trained_as, **settings))
+
+
+def job(
+    run: Run,
+    name: str,
+    images: Images,
+    constants: Mapping[str, Any],
+    schedule: STDPPruning | None,
+    keep_weights: bool = False,
+    trained_as: str | None = None,
+    **settings: Any,
+) -> Callable[[], dict[str, Any]]:
+    """Return the job to train and test one network, for ``run.results``.
 
     Parameters
     ----------
@@ -180,51 +218,44 @@ def train(
 
     Returns
     -------
-    dict
-        ``accuracy`` by the mean rate of each label's neurons and ``accuracy_weighted`` by the weighted vote;
-        ``accuracy_balanced``, mean of the classes' accuracies; ``connectivity``; ``spikes_per_image`` of the
+    callable
+        Returns: ``accuracy`` by the mean rate of each label's neurons, ``accuracy_weighted`` by the weighted one;
+        ``accuracy_balanced``, mean of the classes' accuracies; ``silent``, the share of the test images that drew no
+        vote, whose answer is a guess; ``connectivity``; ``spikes_per_image`` of the
         excitatory neurons at the test; ``storage_bits``, the fewer of a crossbar and a list of synapses, at 32 bits
         a weight where not shared; ``presentations_per_image`` in training; ``seconds_train``, with compilation and
         labelling, and ``seconds_test``; ``predicted``, the classes.
     """
-    neuron = AdaptiveConductanceLIF(theta_plus=constants["theta_plus"])
-    synapse = PowerLawSTDP(**{key: constants[key] for key in ("eta", "offset", "tau")})
-    run.declare(neuron=neuron, synapse=synapse)
+    settings["checkpoint"] = run.checkpoint(trained_as or name)
+    network = classifier(constants, schedule, images.X_train.shape[1], **settings)
+    run.declare(neuron=network.neuron, synapse=network.synapse)
 
     def result() -> dict[str, Any]:
-        classifier = STDPClassifier(
-            neuron=neuron,
-            synapse=synapse,
-            anneal=constants["anneal"],
-            w_total=constants["w_per_input"] * images.X_train.shape[1],
-            pruning=schedule,
-            checkpoint=run.checkpoint(trained_as or name),
-            **settings,
-        )
         start = perf_counter()
-        classifier.fit(images.X_train, images.y_train)
+        network.fit(images.X_train, images.y_train)
         trained = perf_counter()
-        response = classifier.respond(images.X_test)
+        response = network.respond(images.X_test)
         counts = response.counts
         seconds = {"seconds_train": round(trained - start, 2), "seconds_test": round(perf_counter() - trained, 2)}
-        predicted = _votes(classifier, counts, "mean")
+        (predicted, silent), (weighted, _) = (_votes(network, counts, vote) for vote in ("mean", "weighted"))
         scores = {
             "accuracy": float(np.mean(predicted == images.y_test)),
-            "accuracy_weighted": float(np.mean(_votes(classifier, counts, "weighted") == images.y_test)),
+            "accuracy_weighted": float(np.mean(weighted == images.y_test)),
             "accuracy_balanced": float(balanced_accuracy_score(images.y_test, predicted)),
+            "silent": silent,
         }
-        weights, levels = classifier.weights_, schedule.levels if schedule else None
+        weights, levels = network.weights_, schedule.levels if schedule else None
         costs = {
-            "connectivity": classifier.connectivity_,
+            "connectivity": network.connectivity_,
             "spikes_per_image": float(response.spikes.mean()),
             "storage_bits": min(pruning.storage_bits(weights, levels, sparse=sparse) for sparse in (False, True)),
-            "presentations_per_image": _presentations(classifier, images),
+            "presentations_per_image": _presentations(network, images),
         }
-        labels = np.where(classifier.labels_ >= 0, classifier.classes_[classifier.labels_], -1)
+        labels = np.where(network.labels_ >= 0, network.classes_[network.labels_], -1)
         kept = {"weights": weights.astype(np.float32), "labels": labels} if keep_weights else {}
         return {**scores, **costs, **seconds, "predicted": predicted, **kept}
 
-    return run.cached(name, result)
+    return result
 
 
 def compare(run: Run, images: Images, constants: Mapping[str, Any], quantised: STDPPruning, **settings: Any) -> None:
@@ -234,14 +265,26 @@ def compare(run: Run, images: Images, constants: Mapping[str, Any], quantised: S
         settings["trained_as"] = "baseline"
     networks: dict[str, dict[str, Any]] = {}
     run.save(data=images.name, n_train=len(images.y_train), n_test=len(images.y_test))
-    for name, schedule in {"baseline": None, "pruned": pruned, "quantised": quantised}.items():
-        networks[name] = train(run, name, images, constants, schedule, keep_weights=True, **settings)
+    schedules = {"baseline": None, "pruned": pruned, "quantised": quantised}
+    settings["keep_weights"] = True
+    jobs = {name: job(run, name, images, constants, own, **settings) for name, own in schedules.items()}
+    for name, result in results(run, jobs, after_baseline="trained_as" in settings):
+        networks[name] = result
         networks[name]["energy_gain"] = energy_gain(networks["baseline"], networks[name])
         run.save(**_by_metric(networks))
     run.table("networks", [{"network": name, **numbers(result)} for name, result in networks.items()])
     run.figure("receptive_fields", _receptive_fields(networks, images))
     run.figure("weights", _weights(networks, quantised.levels))
     run.figure("confusion", _confusion(networks, images))
+
+
+def results(
+    run: Run, jobs: Mapping[str, Callable[[], Any]], label: str = "networks", after_baseline: bool = False
+) -> Iterator[tuple[str, Any]]:
+    """Yield name and result of each job; with ``after_baseline`` those go first whose name begins with "baseline"."""
+    first = {name: one for name, one in jobs.items() if not after_baseline or name.startswith("baseline")}
+    for part in (first, {name: one for name, one in jobs.items() if name not in first}):
+        yield from zip(part, run.results(part, label), strict=True)
 
 
 def energy_gain(baseline: Mapping[str, Any], network: Mapping[str, Any]) -> float | None:
@@ -256,9 +299,20 @@ def numbers(result: Mapping[str, Any]) -> dict[str, Any]:
     return {name: round(value, 4) if isinstance(value, float) else value for name, value in single.items()}
 
 
-def _votes(classifier: STDPClassifier, counts: np.ndarray, vote: str) -> np.ndarray:
-    readout = NeuronVote.from_responses(classifier.classes_, classifier.readout_.responses_, vote)
-    return readout.predict(counts)
+def _votes(classifier: STDPClassifier, counts: np.ndarray, vote: str) -> tuple[np.ndarray, float]:
+    """Return the predicted classes, and the share of the samples whose class is a guess."""
+    found = classifier.readout_
+    readout = NeuronVote.from_responses(found.classes_, found.responses_, vote, found.frequency_)
+    with guesses_pass():  # the table tells
+        return readout.predict(counts), readout.n_silent_ / len(counts)
+
+
+@contextmanager
+def guesses_pass() -> Iterator[None]:
+    """Let the answers to silent samples, which are guesses, pass without a warning."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".* samples drew no spike")
+        yield
 
 
 def _presentations(classifier: STDPClassifier, images: Images) -> float | None:

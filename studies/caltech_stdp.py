@@ -53,23 +53,16 @@ def caltech_stdp(
     view: orientations (edges in 16 directions), object (distance from the grey of the background) or grey, the
     source's, which an STDP network can hardly learn because objects are darker or brighter than their background.
     """
+    constants = _stdp.recipe(recipe, n_neurons, eta=eta, offset=offset, theta_plus=theta_plus, anneal=anneal)
+    quantised = _stdp.schedule(threshold, levels, n_batches, warm_up, connectivity, n_settle=2)
+    settings = dict(n_neurons=n_neurons, n_epochs=n_epochs, max_retries=max_retries, n_label_samples=n_label_samples)
+    settings |= dict(backend=backend, n_jobs=n_jobs, seed=seed)
+    _stdp.check(constants, quantised, **settings)
     split = datasets.caltech101(folder, view=view, seed=seed)
     images = _stdp.drawn(f"Caltech-101, {view}", split, n_train, len(split[1]), seed, datasets.CALTECH_CATEGORIES)
     nearest = KNeighborsClassifier(1, metric="cosine").fit(images.X_train / 255, images.y_train)
     run.save(accuracy_nearest_neighbour=nearest.score(images.X_test / 255, images.y_test))
-    _stdp.compare(
-        run,
-        images,
-        _stdp.recipe(recipe, n_neurons, eta=eta, offset=offset, theta_plus=theta_plus, anneal=anneal),
-        _stdp.schedule(threshold, levels, n_batches, warm_up, connectivity, n_settle=2),
-        n_neurons=n_neurons,
-        n_epochs=n_epochs,
-        max_retries=max_retries,
-        n_label_samples=n_label_samples,
-        backend=backend,
-        n_jobs=n_jobs,
-        seed=seed,
-    )
+    _stdp.compare(run, images, constants, quantised, **settings)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -62,12 +63,13 @@ def importance(
     space = optimize.Space({name: (low, high) for name in MEANS})
     X = space.from_unit(space.latin_hypercube(n_points, np.random.default_rng(seed)))
     rows = []
-    for k, point in enumerate(run.progress(X, label="networks")):
+
+    def measure(point: np.ndarray) -> list[dict[str, float]]:
         laws = {name: _law(name, cv) for name, cv in zip(MEANS, point, strict=True)}
-        measured = run.cached(
-            f"point_{k}",
-            lambda: [_search.memory(laws, setting, draw) for draw in range(n_draws)],  # noqa: B023
-        )
+        return [_search.memory(laws, setting, draw) for draw in range(n_draws)]
+
+    jobs = {f"point_{k}": partial(measure, point) for k, point in enumerate(X)}
+    for point, measured in zip(X, run.results(jobs, "networks"), strict=True):
         means = {target: float(np.mean([m[target] for m in measured])) for target in TARGETS}
         rows.append({**dict(zip(MEANS, point, strict=True)), **means})
     run.table("points", rows)

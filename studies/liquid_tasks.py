@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -97,13 +98,16 @@ def network_size(
     task = _task(run, _classify.spoken_digits, n_train, n_test)
     settings = dict(w_scale=w_scale, input_weight=input_weight, rate_max=rate_max, n_windows=n_windows, backend=backend)
     rows: list[dict[str, Any]] = []
-    for n in run.progress(sizes, label="sizes"):
-        for variant in ENDS:
-            for seed in seeds:
-                measured = _measured(run, task, variant, n, seed, n_learn=n_learn, **settings, **EARS)
-                rows.append({"n_neurons": n, **measured})
-        plain = run.cached(f"baselines_{n}", lambda: _classify.baselines(task, n, seeds, n_windows))  # noqa: B023
-        rows += [{"n_neurons": n, **_blank(), **row} for row in plain]
+    jobs: dict[str, Callable[[], Any]] = {}
+    for n in sizes:
+        points = [(variant, seed) for variant in ENDS for seed in seeds]
+        jobs |= _jobs(
+            task, [(variant, n, "", seed, {}) for variant, seed in points], n_learn=n_learn, **settings, **EARS
+        )
+        jobs[f"baselines_{n}"] = partial(_classify.baselines, task, n, seeds, n_windows)
+    for name, found in zip(jobs, run.results(jobs, "networks"), strict=True):
+        n = int(name.split("_")[1])
+        rows += [{"n_neurons": n, **_blank(), **row} for row in (found if isinstance(found, list) else [found])]
         run.table("networks", rows)
     _finish(run, task, rows, "n_neurons")
     run.figure("accuracy_against_size", _liquid.drawn(rows, "n_neurons", LABELS, "neurons", log="x"))
@@ -148,14 +152,17 @@ def limited_data(
         return {"accuracies": scores(states), "spikes": states["spikes"], "rate_hz": states["rate_hz"]}
 
     jobs = [(variant, seed) for seed in seeds for variant in _liquid.VARIANTS]
-    for variant, seed in run.progress(jobs, label="reservoirs"):
-        found = run.cached(f"{variant}_{seed}", lambda: spiking(variant, seed))  # noqa: B023
+    named = {f"{variant}_{seed}": partial(spiking, variant, seed) for variant, seed in jobs}
+    for (variant, seed), found in zip(jobs, run.results(named, "reservoirs"), strict=True):
         for fraction, part in parts.items():
             row = {"variant": variant, "seed": seed, "accuracy": found["accuracies"][str(fraction)]}
             rows.append({"n_samples": len(part.y_train), **_blank(), **row, "spikes": found["spikes"]})
-    for part in parts.values():
+    plain_jobs = {
+        f"baselines_{len(part.y_train)}": partial(_classify.baselines, part, n_neurons, seeds, n_windows)
+        for part in parts.values()
+    }
+    for part, plain in zip(parts.values(), run.results(plain_jobs, "baselines"), strict=True):
         n = len(part.y_train)
-        plain = run.cached(f"baselines_{n}", lambda: _classify.baselines(part, n_neurons, seeds, n_windows))  # noqa: B023
         rows += [{"n_samples": n, **_blank(), **row} for row in plain]
     run.table("networks", rows)
     _finish(run, task, rows, "n_samples")
@@ -188,9 +195,9 @@ def sparse_connections(
     settings = dict(input_weight=input_weight, rate_max=rate_max, n_windows=n_windows, backend=backend)
     rows: list[dict[str, Any]] = []
     jobs = [(lam, w, variant, seed) for lam in lambdas for w in w_scales for variant in ENDS for seed in seeds]
-    for lam, w, variant, seed in run.progress(jobs, label="networks"):
-        point = dict(settings, lambda_=lam, w_scale=w)
-        measured = _measured(run, task, variant, n_neurons, seed, f"{lam}_{w}", n_learn=n_learn, **point, **EARS)
+    points = [(v, n_neurons, f"{lam}_{w}", seed, {"lambda_": lam, "w_scale": w}) for lam, w, v, seed in jobs]
+    named = _jobs(task, points, n_learn=n_learn, **settings, **EARS)
+    for (lam, w, *_), measured in zip(jobs, run.results(named, "networks"), strict=True):
         rows.append({"lambda": lam, "w_scale": w, **measured})
         run.table("networks", rows)
     table = paired.means(rows, ("lambda", "w_scale", "variant"), (*VALUES, "n_synapses"))
@@ -228,8 +235,9 @@ def _compare(
     """Measure all variants of one size and the baselines on a task."""
     rows: list[dict[str, Any]] = []
     jobs = [(variant, seed) for seed in seeds for variant in (*_liquid.VARIANTS, "HoN", "HeN")]
-    for variant, seed in run.progress(jobs, label="reservoirs"):
-        rows.append(_measured(run, task, variant, n, seed, n_learn=n_learn, **settings))
+    named = _jobs(task, [(variant, n, "", seed, {}) for variant, seed in jobs], n_learn=n_learn, **settings)
+    for row in run.results(named, "reservoirs"):
+        rows.append(row)
         run.table("networks", rows)
     plain = run.cached("baselines", lambda: _classify.baselines(task, n, seeds, settings["n_windows"]))
     rows += [{**_blank(), **row} for row in plain]
@@ -252,19 +260,22 @@ def _compare(
     run.figure("accuracy_against_spikes", figure)
 
 
-def _measured(
-    run: Run, task: _classify.Task, variant: str, n: int, seed: int, point: str = "", *, n_learn: int, **settings: Any
-) -> dict[str, Any]:
-    """Return the row of one reservoir, computed once in a run."""
+def _jobs(
+    task: _classify.Task, points: Sequence[tuple[str, int, str, int, dict[str, Any]]], *, n_learn: int, **settings: Any
+) -> dict[str, Callable[[], dict[str, Any]]]:
+    """Return the jobs that make the row of one reservoir each, of (variant, size, name, seed, own settings)."""
 
-    def measure() -> dict[str, Any]:
-        found = _classify.spiking(task, variant, n, seed, n_learn=n_learn, **settings)
+    def measure(variant: str, n: int, seed: int, own: dict[str, Any]) -> dict[str, Any]:
+        found = _classify.spiking(task, variant, n, seed, n_learn=n_learn, **settings, **own)
         score = _classify.accuracy(found["train"], task.y_train, found["test"], task.y_test)
         efficiency = score / found["spikes"] if found["spikes"] else np.nan
         numbers = {key: found[key] for key in ("spikes", "rate_hz", "active", "n_synapses")}
         return {**_blank(), **numbers, "variant": variant, "seed": seed, "accuracy": score, "efficiency": efficiency}
 
-    return run.cached("_".join(filter(None, (variant, str(n), point, str(seed)))), measure)
+    return {
+        "_".join(filter(None, (variant, str(n), name, str(seed)))): partial(measure, variant, n, seed, own)
+        for variant, n, name, seed, own in points
+    }
 
 
 def _blank() -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import networkx as nx
@@ -183,8 +184,8 @@ def lorenz(
     jobs += [(name, seed, plain) for name, own in baselines.items() for seed in own]
     variants = (*UNCONNECTED, *(VARIANTS if connected else ()))
     jobs += [(name, seed, spiking) for seed in seeds for name in variants]
-    for name, seed, measure in run.progress(jobs, label="forecasters"):
-        row, first = run.cached(f"{name}_{seed}".replace(" ", "_"), lambda: measure(name, seed))  # noqa: B023
+    named = {f"{name}_{seed}".replace(" ", "_"): partial(measure, name, seed) for name, seed, measure in jobs}
+    for (name, *_), (row, first) in zip(jobs, run.results(named, "forecasters"), strict=True):
         rows.append(row)
         curves.setdefault(name, first)
         run.table("forecasters", [{k: v for k, v in row.items() if k != "all_vpt"} for row in rows])

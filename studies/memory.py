@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -69,8 +70,9 @@ def memory_capacity(
 
     variants = (*_liquid.VARIANTS, "HoN", "HeN", "echo state")
     jobs = [(variant, n, seed) for n in sizes for seed in seeds for variant in variants]
-    for job in run.progress(jobs, label="reservoirs"):
-        rows.append(run.cached("_".join(map(str, job)).replace(" ", "_"), lambda: measure(*job)))  # noqa: B023
+    named = {"_".join(map(str, job)).replace(" ", "_"): partial(measure, *job) for job in jobs}
+    for row in run.results(named, "reservoirs"):
+        rows.append(row)
         run.table("reservoirs", [{k: v for k, v in row.items() if k != "profile"} for row in rows])
     values = ("capacity", "spikes", "efficiency", "active", "w_inputs", "w_excitation", "w_inhibition")
     run.table("means", paired.means(rows, ("variant", "n_neurons"), values))
@@ -144,8 +146,8 @@ def separation(
         }
 
     jobs = [(v, w, seed) for w in w_scales for seed in seeds for v in (*_liquid.VARIANTS, "HoN", "HeN")]
-    for job in run.progress(jobs, label="reservoirs"):
-        rows.append(run.cached("_".join(map(str, job)), lambda: measure(*job)))  # noqa: B023
+    for row in run.results({"_".join(map(str, job)): partial(measure, *job) for job in jobs}, "reservoirs"):
+        rows.append(row)
         run.table("reservoirs", rows)
     values = ("separation", "generalisation", "computation", "spikes")
     run.table("means", paired.means(rows, ("variant", "w_scale"), values))

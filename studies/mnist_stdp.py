@@ -51,20 +51,13 @@ def mnist_stdp(
     accuracy is that of the mean rate of each label's neurons, accuracy_weighted that of a vote weighted by each
     neuron's responses. energy_gain is the ratio of excitatory spikes at the test to those of the full network.
     """
+    constants = _stdp.recipe(recipe, n_neurons, eta=eta, offset=offset, theta_plus=theta_plus, anneal=anneal)
+    quantised = _stdp.schedule(threshold, levels, n_batches, warm_up, connectivity)
+    settings = dict(n_neurons=n_neurons, n_epochs=n_epochs, max_retries=max_retries, n_label_samples=n_label_samples)
+    settings |= dict(backend=backend, n_jobs=n_jobs, seed=seed)
+    _stdp.check(constants, quantised, **settings)
     images = _stdp.digit_images(run, data, n_train, n_test)
-    _stdp.compare(
-        run,
-        images,
-        _stdp.recipe(recipe, n_neurons, eta=eta, offset=offset, theta_plus=theta_plus, anneal=anneal),
-        _stdp.schedule(threshold, levels, n_batches, warm_up, connectivity),
-        n_neurons=n_neurons,
-        n_epochs=n_epochs,
-        max_retries=max_retries,
-        n_label_samples=n_label_samples,
-        backend=backend,
-        n_jobs=n_jobs,
-        seed=seed,
-    )
+    _stdp.compare(run, images, constants, quantised, **settings)
 
 
 if __name__ == "__main__":

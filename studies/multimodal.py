@@ -72,20 +72,21 @@ def multimodal(
     rows: list[dict[str, Any]] = []
     for seed in seeds:
         pairs = _multimodal.digit_pairs(run, images, sounds, n_train, n_test, n_clips, seed)
-        for size in run.progress(sizes, label=f"seed {seed}"):
-            for network in networks:
-                name, settings = f"{network}_{size}_seed{seed}", dict(shared, seed=seed)
-                if network in ("image", "audio"):
-                    result = _multimodal.train_one(run, name, pairs, network, size, **settings)
-                else:
-                    how: dict[str, Any] = dict(coupling=COUPLINGS[network], fraction=fraction)
-                    how |= dict(n_alone=_n_alone(n_train), start=f"alone_{size}_seed{seed}")
-                    cut = network in ("coupled", "manual")
-                    result = _multimodal.train_pair(run, name, pairs, size, **how, cut=cut, **settings)
-                    if cut:
-                        what = {"network": f"{network}, cut at the test", "n_neurons": size, "seed": seed}
-                        rows.append({**what, **{key: result[f"{key}_cut"] for key in PAIR_SCORES}})
-                rows.append({"network": network, "n_neurons": size, "seed": seed, **_scores(result)})
+        points = {f"{network}_{size}_seed{seed}": (network, size) for size in sizes for network in networks}
+        jobs, settings = {}, dict(shared, seed=seed)
+        for name, (network, size) in points.items():
+            if network in ("image", "audio"):
+                jobs[name] = _multimodal.one(run, name, pairs, network, size, **settings)
+            else:
+                how: dict[str, Any] = dict(coupling=COUPLINGS[network], fraction=fraction)
+                how |= dict(n_alone=_n_alone(n_train), start=f"alone_{size}_seed{seed}")
+                how["cut"] = network in ("coupled", "manual")
+                jobs[name] = _multimodal.pair(run, name, pairs, size, **how, **settings)
+        for (network, size), result in zip(points.values(), run.results(jobs, f"seed {seed}"), strict=True):
+            if network in ("coupled", "manual"):
+                what = {"network": f"{network}, cut at the test", "n_neurons": size, "seed": seed}
+                rows.append({**what, **{key: result[f"{key}_cut"] for key in PAIR_SCORES}})
+            rows.append({"network": network, "n_neurons": size, "seed": seed, **_scores(result)})
             run.table("networks", rows)
     run.save(**_means(rows, "n_neurons"))
     _compare(run, rows, PAIRS, "n_neurons")
@@ -122,15 +123,16 @@ def multimodal_noise(
     rows: list[dict[str, Any]] = []
     for seed in seeds:
         clean = _multimodal.digit_pairs(run, images, sounds, n_train, n_test, n_clips, seed)
-        for k, noise in run.progress(list(enumerate(noises)), label=f"seed {seed}"):
+        for k, noise in enumerate(noises):
             pairs, settings = clean.with_images(NOISES[noise], seed), dict(shared, seed=seed)
-            found = {
-                "image": _multimodal.train_one(run, f"image_{k}_seed{seed}", pairs, "image", n_neurons, **settings)
-            }
+            name = f"image_{k}_seed{seed}"
+            jobs = {name: _multimodal.one(run, name, pairs, "image", n_neurons, **settings)}
             for network in ("uncoupled", "silent", "coupled"):
                 name, how = f"{network}_{k}_seed{seed}", dict(settings, start=f"alone_{k}_seed{seed}")
                 how["n_alone"] = _n_alone(n_train)
-                found[network] = _multimodal.train_pair(run, name, pairs, n_neurons, COUPLINGS[network], **how)
+                jobs[name] = _multimodal.pair(run, name, pairs, n_neurons, COUPLINGS[network], **how)
+            results = run.results(jobs, f"seed {seed}, {noise}")
+            found = dict(zip(("image", "uncoupled", "silent", "coupled"), results, strict=True))
             rows += [{"network": name, "noise": noise, "seed": seed, **_scores(own)} for name, own in found.items()]
             run.table("networks", rows)
     run.save(**_means(rows, "noise"))
@@ -163,13 +165,21 @@ def missing_modality(
     rows: list[dict[str, Any]] = []
     for seed in seeds:
         pairs = _multimodal.digit_pairs(run, images, sounds, n_train, n_test, n_clips, seed)
-        for size in run.progress(sizes, label=f"seed {seed}"):
-            settings, what = dict(shared, seed=seed), {"n_neurons": size, "seed": seed}
-            coupled = _multimodal.train_pair(run, f"coupled_{size}_seed{seed}", pairs, size, missing=True, **settings)
+        jobs, settings = {}, dict(shared, seed=seed)
+        for size in sizes:
+            name = f"coupled_{size}_seed{seed}"
+            jobs[name] = _multimodal.pair(run, name, pairs, size, missing=True, **settings)
+            for modality in ("image", "audio"):
+                name = f"{modality}_{size}_seed{seed}"
+                jobs[name] = _multimodal.one(run, name, pairs, modality, size, **settings)
+        results = run.results(jobs, f"seed {seed}")
+        for size in sizes:
+            what = {"n_neurons": size, "seed": seed}
+            coupled = next(results)
             rows.append({"network": "coupled", **what, **_scores(coupled)})
             for modality in ("image", "audio"):
                 alone = {key: coupled[f"{key}_{modality}"] for key in ("accuracy", "accuracy_weighted")}
-                own = _multimodal.train_one(run, f"{modality}_{size}_seed{seed}", pairs, modality, size, **settings)
+                own = next(results)
                 rows.append({"network": f"{modality} alone", **what, **_scores(alone)})
                 rows.append({"network": modality, **what, **_scores(own)})
             run.table("networks", rows)
@@ -213,13 +223,17 @@ def crossmodal_fraction(
     for seed in seeds:
         pairs = _multimodal.digit_pairs(run, images, sounds, n_train, n_test, n_clips, seed)
         starts = {name: dict(n_alone=n, start=f"alone_{n}_seed{seed}") for name, n in lengths.items()}
-        settings = dict(shared, **starts["learned"], seed=seed)
-        silent = _multimodal.train_pair(run, f"silent_seed{seed}", pairs, n_neurons, "silent", **settings) | NO_SYNAPSES
-        rows += [{"network": name, "fraction": 0.0, "seed": seed, **silent} for name in couplings]
-        for coupling, fraction in run.progress([(c, f) for c in couplings for f in fractions], label=f"seed {seed}"):
+        settings, name = dict(shared, **starts["learned"], seed=seed), f"silent_seed{seed}"
+        jobs = {name: _multimodal.pair(run, name, pairs, n_neurons, "silent", **settings)}
+        joined = [(coupling, fraction) for coupling in couplings for fraction in fractions]
+        for coupling, fraction in joined:
             settings = dict(shared, **starts[coupling], fraction=fraction, seed=seed)
             name = f"{coupling}_{fraction}_seed{seed}"
-            result = _multimodal.train_pair(run, name, pairs, n_neurons, coupling, **settings)
+            jobs[name] = _multimodal.pair(run, name, pairs, n_neurons, coupling, **settings)
+        results = run.results(jobs, f"seed {seed}")
+        silent = next(results) | NO_SYNAPSES
+        rows += [{"network": name, "fraction": 0.0, "seed": seed, **silent} for name in couplings]
+        for (coupling, fraction), result in zip(joined, results, strict=True):
             rows.append({"network": coupling, "fraction": fraction, "seed": seed, **result})
             run.table("networks", rows)
     run.save(**_means(rows, "fraction"))

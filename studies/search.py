@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,8 @@ def search(
             n_initial=n_initial,
             first=[_search.FIRST],
             n_draws=n_draws,
-            n_workers=n_workers,
+            n_workers=run.workers or n_workers,
+            scheduler=run.scheduler,
             folder=run.folder / "searches" / name,
         )
         candidates[name] = found.x
@@ -72,10 +74,14 @@ def search(
             run.figure(f"{name}_{kind}", figure)
     rows = []
     tests = range(n_draws, n_draws + n_test)  # no search has seen these networks
-    for name, laws in run.progress(candidates.items(), label="tests"):
-        for k in tests:
-            measured = run.cached(f"{name}_{k}", lambda: _search.measure_all(laws, setting, k, tasks))  # noqa: B023
-            rows.append({"laws": name, "network": k, **measured})
+    jobs = {
+        (name, k): partial(_search.measure_all, laws, setting, k, tasks)
+        for name, laws in candidates.items()
+        for k in tests
+    }
+    measurements = run.results({f"{name}_{k}": job for (name, k), job in jobs.items()}, "tests")
+    for (name, k), measured in zip(jobs, measurements, strict=True):
+        rows.append({"laws": name, "network": k, **measured})
         run.table("networks", rows)
     measures = [measure for measure in MEASURES if measure in rows[0]]
     summary = [_mean(name, [row for row in rows if row["laws"] == name], measures) for name in candidates]

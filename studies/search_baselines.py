@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -65,13 +66,14 @@ def search_baselines(
         problems[f"reservoir {name}"] = Problem(_search.SPACE, _search.mean_of_draws(name, setting, n_draws), None)
     jobs = [(name, method, seed) for name in problems for seed in seeds for method in METHODS]
     values: dict[tuple[str, str], list[np.ndarray]] = {}
-    for name, method, seed in run.progress(jobs, label="searches"):
-        problem = problems[name]
-        found = run.cached(
-            f"{name}_{method}_{seed}".replace(" ", "_"),
-            lambda: _values(problem, method, seed, n_calls, n_initial, acquisition),  # noqa: B023
+    named = {
+        f"{name}_{method}_{seed}".replace(" ", "_"): partial(
+            _values, problems[name], method, seed, n_calls, n_initial, acquisition
         )
-        values.setdefault((name, method), []).append(found - (problem.lowest or 0.0))
+        for name, method, seed in jobs
+    }
+    for (name, method, _), found in zip(jobs, run.results(named, "searches"), strict=True):
+        values.setdefault((name, method), []).append(found - (problems[name].lowest or 0.0))
     runs = {key: np.array(rows) for key, rows in values.items()}
     rows = [_row(name, {method: runs[name, method] for method in METHODS}) for name in problems]
     run.table("best_values", rows)

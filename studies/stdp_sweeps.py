@@ -37,15 +37,21 @@ def stdp_threshold(
     Rathi (2021), figures 2.6 a to d. levels: numbers of shared weights, zero included; 0 for continuous weights.
     data: a set of mnist_stdp, or caltech101, there with 20 batches of which 10 are warm-up and another recipe.
     """
-    images, batches = _images(run, data, n_train, n_test)
     settings = dict(n_neurons=n_neurons, backend=backend, n_jobs=n_jobs, seed=seed)
     constants = _constants(recipe, data, n_neurons)
-    baseline = _stdp.train(run, "baseline", images, constants, None, **settings)
-    rows = [_row(baseline, baseline, threshold=0.0, levels="baseline")]
-    for level, threshold in run.progress([(k, t) for k in levels for t in thresholds], label="networks"):
-        schedule = STDPPruning(threshold, level or None, **batches)
-        network = _stdp.train(run, f"levels{level}_threshold{threshold}", images, constants, schedule, **settings)
-        rows.append(_row(network, baseline, threshold=threshold, levels=_levels_name(level)))
+    schedules: dict[str, STDPPruning | None] = {"baseline": None}
+    points = {f"levels{level}_threshold{threshold}": (level, threshold) for level in levels for threshold in thresholds}
+    schedules |= {name: STDPPruning(value, level or None, **_batches(data)) for name, (level, value) in points.items()}
+    _stdp.check(constants, None, **settings)
+    images = _images(run, data, n_train, n_test)
+    jobs = {name: _stdp.job(run, name, images, constants, own, **settings) for name, own in schedules.items()}
+    rows = []
+    for name, network in _stdp.results(run, jobs):
+        if name == "baseline":
+            baseline = network
+        level, threshold = points.get(name, (None, 0.0))
+        what = "baseline" if level is None else _levels_name(level)
+        rows.append(_row(network, baseline, threshold=threshold, levels=what))
         run.table("thresholds", rows)
     compressed = [row for row in rows[1:] if row["levels"] != _levels_name(0)]
     best = max(compressed or rows, key=lambda row: row["accuracy"])
@@ -84,24 +90,38 @@ def stdp_size(
     learnt, to that share of its inputs. n_settle: batches on which thresholds settle on the pruned weights.
     w_total: sum of a neuron's weights; that of the recipe if None.
     """
-    images, batches = _images(run, data, n_train, n_test)
-    schedule = _stdp.schedule(threshold, levels, **batches, connectivity=connectivity, n_settle=n_settle)
-    w_per_input = None if w_total is None else w_total / images.X_train.shape[1]
+    schedule = _stdp.schedule(threshold, levels, **_batches(data), connectivity=connectivity, n_settle=n_settle)
     networks = {"baseline": None, "compressed": schedule} if compress else {"baseline": None}
-    rows: list[dict[str, Any]] = []
-    scores: dict[str, list[list[float]]] = {name: [] for name in networks}
-    for seed in seeds:
-        for name in scores:
-            scores[name].append([])
-        for size in run.progress(sizes, label=f"seed {seed}"):
-            settings = dict(n_neurons=size, n_epochs=n_epochs, backend=backend, n_jobs=n_jobs, seed=seed)
-            constants, pair = _constants(recipe, data, size, w_per_input=w_per_input), {}
-            for name, pruned in networks.items():
-                settings["trained_as"] = f"{name if connectivity is None else 'baseline'}_{size}_seed{seed}"
-                pair[name] = _stdp.train(run, f"{name}_{size}_seed{seed}", images, constants, pruned, **settings)
-                scores[name][-1].append(pair[name]["accuracy"])
-                rows.append(_row(pair[name], pair["baseline"], n_neurons=size, network=name, seed=seed))
-            run.table("sizes", rows)
+    points = {
+        f"{network}_{size}_seed{seed}": (network, size, seed)
+        for seed in seeds
+        for size in sizes
+        for network in networks
+    }
+    settings: dict[str, Any] = dict(n_epochs=n_epochs, backend=backend, n_jobs=n_jobs)
+    for network, size, seed in points.values():
+        _stdp.check(_constants(recipe, data, size), networks[network], n_neurons=size, seed=seed, **settings)
+    images = _images(run, data, n_train, n_test)
+    w_per_input = None if w_total is None else w_total / images.X_train.shape[1]
+    jobs = {}
+    for name, (network, size, seed) in points.items():
+        own = dict(settings, n_neurons=size, seed=seed)
+        own["trained_as"] = name if connectivity is None else f"baseline_{size}_seed{seed}"
+        constants = _constants(recipe, data, size, w_per_input=w_per_input)
+        jobs[name] = _stdp.job(run, name, images, constants, networks[network], **own)
+    found: dict[str, dict[str, Any]] = {}
+    for name, result in _stdp.results(run, jobs, after_baseline=connectivity is not None):
+        found[name] = result
+        rows = [
+            _row(found[name], found[f"baseline_{size}_seed{seed}"], n_neurons=size, network=network, seed=seed)
+            for name, (network, size, seed) in points.items()
+            if name in found
+        ]
+        run.table("sizes", rows)
+    scores = {
+        network: [[found[f"{network}_{size}_seed{seed}"]["accuracy"] for size in sizes] for seed in seeds]
+        for network in networks
+    }
     run.save(data=images.name, **_means(rows, "n_neurons"))
     figure, axes = plots.figure()
     plots.accuracy(axes, sizes, scores, "excitatory neurons", log=True)
@@ -136,21 +156,35 @@ def stdp_spikes(
     min_votes at the test). energy_gain compares the spikes of all presentations of a sample with those of the full
     network, fired as usual, of the same seed.
     """
-    images, batches = _images(run, data, n_train, n_test)
-    usual: dict[str, Any] = {}
-    sparing = {"g_inh": g_inh, "min_spikes": min_spikes, "min_votes": min_votes}
+    sparing: dict[str, Any] = {"g_inh": g_inh, "min_spikes": min_spikes, "min_votes": min_votes}
+    networks = {"full": None, "compressed": STDPPruning(threshold, levels, **_batches(data))}
+    points = {
+        f"{network}_{firing}_seed{seed}": (network, firing, seed)
+        for seed in seeds
+        for network in networks
+        for firing in ("usual", "sparing")
+    }
+    settings: dict[str, Any] = dict(n_neurons=n_neurons, backend=backend, n_jobs=n_jobs)
+    changes: dict[str, Any] = {"theta_plus": theta_plus, "eta": eta}
+    how: dict[str, dict[str, Any]] = {"usual": {}, "sparing": sparing}
+    constants = {
+        "usual": _constants(recipe, data, n_neurons),
+        "sparing": _constants(recipe, data, n_neurons, **changes),
+    }
+    for network, firing, seed in points.values():
+        _stdp.check(constants[firing], networks[network], seed=seed, **settings, **how[firing])
+    images = _images(run, data, n_train, n_test)
+    jobs = {
+        name: _stdp.job(run, name, images, constants[firing], networks[network], seed=seed, **settings, **how[firing])
+        for name, (network, firing, seed) in points.items()
+    }
     rows: list[dict[str, Any]] = []
-    for seed in run.progress(seeds, label="seeds"):
-        trained: dict[str, dict[str, Any]] = {}
-        for network, schedule in {"full": None, "compressed": STDPPruning(threshold, levels, **batches)}.items():
-            for firing, own in {"usual": usual, "sparing": sparing}.items():
-                changes = {"theta_plus": theta_plus, "eta": eta} if own else {}
-                settings = dict(n_neurons=n_neurons, backend=backend, n_jobs=n_jobs, seed=seed, **own)
-                name, constants = f"{network}_{firing}_seed{seed}", _constants(recipe, data, n_neurons, **changes)
-                trained[name] = _stdp.train(run, name, images, constants, schedule, **settings)
-                baseline = trained[f"full_usual_seed{seed}"]
-                rows.append(_row(trained[name], baseline, network=network, firing=firing, seed=seed))
-                run.table("networks", rows)
+    trained: dict[str, dict[str, Any]] = {}
+    for name, result in _stdp.results(run, jobs):
+        network, firing, seed = points[name]
+        trained[name] = result
+        rows.append(_row(result, trained[f"full_usual_seed{seed}"], network=network, firing=firing, seed=seed))
+        run.table("networks", rows)
     run.save(
         data=images.name, **_means(rows, "firing", ("accuracy", "connectivity", "spikes_per_image", "energy_gain"))
     )
@@ -183,32 +217,43 @@ def stdp_regimes(
     thinned at random before, and one cut to its largest weights after training get as many synapses (the latter
     fewer, if STDP has left it fewer that are not zero). data as in stdp_threshold.
     """
-    images, batches = _images(run, data, n_train, n_test)
-    settings = dict(n_neurons=n_neurons, backend=backend, n_jobs=n_jobs, seed=seed)
-    constants = _constants(recipe, data, n_neurons)
-    baseline = _stdp.train(run, "baseline", images, constants, None, **settings)
-    rows = []
-    for threshold in run.progress(thresholds, label="thresholds"):
-        name = f"while_{threshold}"
-        pruned = _stdp.train(run, name, images, constants, STDPPruning(threshold, **batches), **settings)
-        rows.append(_row(pruned, baseline, regime="while", threshold=threshold))
+    settings: dict[str, Any] = dict(n_neurons=n_neurons, backend=backend, n_jobs=n_jobs, seed=seed)
+    constants, batches = _constants(recipe, data, n_neurons), _batches(data)
+    schedules = {"baseline": None, **{f"while_{value}": STDPPruning(value, **batches) for value in thresholds}}
+    _stdp.check(constants, None, **settings)
+    images = _images(run, data, n_train, n_test)
+    jobs = {name: _stdp.job(run, name, images, constants, own, **settings) for name, own in schedules.items()}
+    found = dict(_stdp.results(run, jobs))
+    jobs = {}
+    for threshold in thresholds:  # as many synapses as are left by the network pruned while it learns
         for regime in ("before", "after"):
-            schedule = STDPPruning(regime=regime, connectivity=pruned["connectivity"], **batches)
+            schedule = STDPPruning(regime=regime, connectivity=found[f"while_{threshold}"]["connectivity"], **batches)
             own = dict(settings, trained_as="baseline") if regime == "after" else settings
-            network = _stdp.train(run, f"{regime}_{threshold}", images, constants, schedule, **own)
-            rows.append(_row(network, baseline, regime=regime, threshold=threshold))
-        run.table("regimes", rows)
+            name = f"{regime}_{threshold}"
+            jobs[name] = _stdp.job(run, name, images, constants, schedule, **own)
+    found |= dict(_stdp.results(run, jobs))
+    baseline = found["baseline"]
+    rows = [
+        _row(found[f"{regime}_{threshold}"], baseline, regime=regime, threshold=threshold)
+        for threshold in thresholds
+        for regime in ("while", "before", "after")
+    ]
+    run.table("regimes", rows)
     run.save(data=images.name, accuracy_baseline=baseline["accuracy"], connectivity_baseline=baseline["connectivity"])
     run.save(**_means(rows, "regime"))
     run.figure("accuracy_against_connectivity", _lines(rows, "regime", "connectivity", "accuracy"))
 
 
-def _images(run: Run, data: str, n_train: int, n_test: int) -> tuple[_stdp.Images, dict[str, int]]:
-    """Return the images and the source's batches for them."""
+def _batches(data: str) -> dict[str, int]:
+    """Return the source's batches for a set of images."""
+    return PHOTOGRAPHS if data == "caltech101" else DIGITS
+
+
+def _images(run: Run, data: str, n_train: int, n_test: int) -> _stdp.Images:
     if data != "caltech101":
-        return _stdp.digit_images(run, data, n_train, n_test), DIGITS
+        return _stdp.digit_images(run, data, n_train, n_test)
     split = datasets.caltech101(view="orientations")
-    return _stdp.drawn("Caltech-101", split, n_train, n_test, 0, datasets.CALTECH_CATEGORIES), PHOTOGRAPHS
+    return _stdp.drawn("Caltech-101", split, n_train, n_test, 0, datasets.CALTECH_CATEGORIES)
 
 
 def _constants(recipe: str | None, data: str, n_neurons: int, **changes: Any) -> dict[str, Any]:

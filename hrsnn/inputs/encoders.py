@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from brian2 import Hz, Quantity, ms, second
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
+from sklearn.utils.validation import check_array
 
 from hrsnn.checks import check_integer
 
@@ -70,8 +71,11 @@ def check_samples(X: Any) -> np.ndarray:
     ------
     ValueError
         If X is not 2-D, is empty, has NaN, or leaves its range.
+    TypeError
+        If X is sparse.
     """
-    X = np.asarray(X)
+    least = dict(ensure_all_finite=False, ensure_2d=False, ensure_min_samples=0, ensure_min_features=0)
+    X = check_array(X, dtype=None, allow_nd=True, input_name="X", **least)  # refuses sparse and complex numbers
     if X.ndim != 2 or X.size == 0:
         raise ValueError(f"X must have shape (n_samples, n_features) and not be empty, got {X.shape}.")
     if X.dtype.kind not in "buif":
@@ -82,7 +86,8 @@ def check_samples(X: Any) -> np.ndarray:
     low, high = float(X.min()), float(X.max())
     if low < 0 or high > top:
         kind = "integers in 0..255" if top == 255 else "floats in [0, 1]"
-        raise ValueError(f"X must be {kind}, got values from {low:g} to {high:g}. Scale X first.")
+        wrong = "Negative values in data: " if low < 0 else ""
+        raise ValueError(f"{wrong}X must be {kind}, got values from {low:g} to {high:g}. Scale X first.")
     return X
 
 

@@ -1,10 +1,13 @@
 """The command line: ``hrsnn list | run | show | resume | doctor``."""
 
 import argparse
+import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from inspect import getdoc
 from pathlib import Path
+from typing import TextIO
 
 from hrsnn import __version__
 from hrsnn.lab import provenance, settings
@@ -18,6 +21,7 @@ _EXAMPLES = """examples:
   hrsnn run mnist_stdp --quick        its quick variant
   hrsnn run mnist_stdp n_neurons=400 "theta_plus=0.1 mV" seed=3
   hrsnn run mnist_stdp --backend cuda --build-only    compile for a GPU, here or elsewhere
+  hrsnn run stdp_size --workers 2      two networks at a time
   hrsnn run my_study.py               a study in a file of your own
   hrsnn show mnist_stdp               its last run
   hrsnn resume mnist_stdp             continue it after a kill
@@ -41,7 +45,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments.command is not _run and rest:
             raise ValueError(f"unknown argument {rest[0]!r}; see hrsnn --help")
-        arguments.command(arguments, rest)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            arguments.command(arguments, rest)
+            sys.stdout.flush()
+    except BrokenPipeError:  # who reads has read enough, as head does; nothing is left to tell him
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 Python flushes it when it ends
+        return 0
     except KeyboardInterrupt:
         print("hrsnn: interrupted; hrsnn list shows the run, hrsnn resume continues it", file=sys.stderr)
         return 130
@@ -49,6 +59,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"hrsnn: {_one_line(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _warn(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Print a warning as one line."""
+    print(f"hrsnn: warning: {message}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -61,13 +83,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"hrsnn {__version__}")
     runs = argparse.ArgumentParser(add_help=False)
     runs.add_argument("--folder", type=Path, default=Path("runs"), help="root of all runs (default: runs)")
+    cluster = argparse.ArgumentParser(add_help=False)
+    cluster.add_argument("--workers", type=int, metavar="N", help="do N independent jobs of the study at once")
+    cluster.add_argument("--scheduler", metavar="ADDRESS", help="do them on the workers of this Dask scheduler")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     listing = commands.add_parser("list", parents=[runs], help="show the studies and the runs so far")
     listing.set_defaults(command=_list)
 
     running = commands.add_parser(
-        "run", parents=[runs], add_help=False, help="run a study: hrsnn run STUDY name=value ..."
+        "run", parents=[runs, cluster], add_help=False, help="run a study: hrsnn run STUDY name=value ..."
     )
     running.add_argument("study", nargs="?", help="name of a study, or a Python file that holds one")
     running.add_argument("--quick", action="store_true", help="small settings: under a minute")
@@ -77,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     running.set_defaults(command=_run, usage=running)
 
     for name, command, text in (("show", _show, "print the results of a run"), ("resume", _resume, "continue a run")):
-        sub = commands.add_parser(name, parents=[runs], help=text)
+        sub = commands.add_parser(name, parents=[runs, cluster] if name == "resume" else [runs], help=text)
         sub.add_argument("run", help="folder of the run, STUDY/TIME, or STUDY for its last run")
         sub.set_defaults(command=command)
 
@@ -112,7 +137,7 @@ def _run(arguments: argparse.Namespace, rest: Sequence[str]) -> None:
     try:
         run = study.prepare(changes, arguments.folder, arguments.quick)
         print(f"{run.folder}", flush=True)
-        study.execute(run)
+        study.execute(run, arguments.workers, arguments.scheduler)
         _print_run(run)
     except backends.BuildOnly as built:
         print(built)
@@ -128,16 +153,26 @@ def _assignment(text: str) -> tuple[str, str]:
 
 
 def _show(arguments: argparse.Namespace, rest: Sequence[str]) -> None:
-    _print_run(find_run(arguments.run, arguments.folder))
+    _print_run(_find(arguments))
 
 
 def _resume(arguments: argparse.Namespace, rest: Sequence[str]) -> None:
-    run = find_run(arguments.run, arguments.folder)
+    run = _find(arguments)
     if run.status == DONE:
         print(f"{run.name} is done already.")
     else:
-        find_study(run.config["source"]).execute(run)
+        find_study(run.config["source"]).execute(run, arguments.workers, arguments.scheduler)
     _print_run(run)
+
+
+def _find(arguments: argparse.Namespace) -> Run:
+    """Return a run; an error says how to start one."""
+    try:
+        return find_run(arguments.run, arguments.folder)
+    except FileNotFoundError as error:
+        names = [part for part in Path(arguments.run).parts if part in list_studies()]
+        start = f"Start it with: hrsnn run {names[0]}" if names else "hrsnn list shows the studies that can be run"
+        raise FileNotFoundError(f"{error} {start}.") from None
 
 
 def _doctor(arguments: argparse.Namespace, rest: Sequence[str]) -> None:

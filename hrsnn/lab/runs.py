@@ -6,8 +6,10 @@ import json
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +17,8 @@ from tqdm import tqdm
 
 from hrsnn.files import atomic
 from hrsnn.lab import provenance, report, values
+from hrsnn.lab.jobs import Pool, alone
+from hrsnn.simulation import backends
 from hrsnn.simulation.backends import BuildOnly
 
 if TYPE_CHECKING:
@@ -42,6 +46,10 @@ class Run:
         All that `save` was given.
     resumed : bool
         Whether an earlier attempt at this run ended before it was done.
+    workers : int or None
+        Jobs that `results` computes at once, each in a process of its own; None for one after another, here.
+    scheduler : str or None
+        Address of the Dask scheduler whose workers compute them; None for workers on this machine.
     """
 
     def __init__(self, folder: Path):
@@ -51,6 +59,10 @@ class Run:
         self._record: dict[str, Any] = _read_json(folder / "provenance.json", {"attempts": []})
         self.resumed = bool(self._record["attempts"])
         self._lock: IO | None = None
+        self.workers: int | None = None
+        self.scheduler: str | None = None
+        self._pool: Pool | None = None
+        self._used_workers = False
 
     @classmethod
     def create(cls, root: Path, config: Mapping[str, Any]) -> "Run":
@@ -62,6 +74,10 @@ class Run:
                 folder.mkdir(parents=True)
             except FileExistsError:
                 continue
+            except OSError as error:
+                raise OSError(
+                    f"The folder of runs, {root}, cannot be written ({error}). Choose another: --folder, or folder=."
+                ) from None
             values.write_json(folder / "config.json", config)
             return cls(folder)
         raise RuntimeError(f"{root / config['study']} has a thousand runs of this second.")
@@ -102,9 +118,42 @@ class Run:
             values.save(path, function())
         return values.load(path)
 
+    def results(self, jobs: Mapping[str, Callable[[], T]], label: str = "") -> Iterator[T]:
+        """Yield the results of independent jobs, in their order, each computed once in this run.
+
+        They are computed here, one after another, or on the workers of the run (``--workers``, ``--scheduler``), to the
+        same bits: linear algebra takes one thread. Each result is stored as it comes, as by `cached`, so a resumed run
+        computes only what is left. What a worker does that dies is done again.
+
+        Parameters
+        ----------
+        jobs : mapping of str to callable
+            Each job by its name; a ``functools.partial``, for example. It must not use this run, nor what is open
+            in this process.
+        label : str
+            Of the bar of progress.
+
+        Yields
+        ------
+        object
+            Numbers, text and arrays in any nesting of dicts, lists and tuples.
+        """
+        self._used_workers = True
+        path = {name: self.folder / "cached" / f"{name}.npz" for name in jobs}
+        left = {name: job for name, job in jobs.items() if not path[name].is_file()}
+        here = (self.workers is None and self.scheduler is None) or backends.is_build_only()
+        if left and not here and self._pool is None:
+            self._pool = Pool(self.workers, self.scheduler)
+        done = iter(()) if self._pool is None else self._pool.results(left)
+        for name, job in self.progress(jobs.items(), label=label):
+            while self._pool is not None and not path[name].is_file():
+                other, result = next(done)
+                values.save(path[other], result)
+            yield self.cached(name, partial(alone, job))
+
     def checkpoint(self, name: str = "checkpoint") -> Path:
-        """Return a path in this folder for an estimator's own checkpoint; it survives a kill."""
-        folder = self.folder / "checkpoints"
+        """Return an absolute path in this folder for an estimator's own checkpoint; it survives a kill."""
+        folder = self.folder.absolute() / "checkpoints"
         folder.mkdir(exist_ok=True)
         return folder / f"{name}.h5"
 
@@ -138,6 +187,11 @@ class Run:
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+        elif error is None and (self.workers or self.scheduler) and not self._used_workers:
+            warnings.warn(f"{self.config['study']} has no jobs for workers: it ran in one process.", stacklevel=2)
         attempt = self._record["attempts"][-1]
         attempt["seconds"] = round(time.perf_counter() - self._start, 3)
         failed = isinstance(error, Exception) and not isinstance(error, BuildOnly)

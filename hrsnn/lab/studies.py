@@ -15,6 +15,7 @@ from functools import update_wrapper
 from pathlib import Path
 from typing import Any
 
+from hrsnn.checks import check_integer
 from hrsnn.lab import settings
 from hrsnn.lab.runs import Run
 
@@ -115,7 +116,15 @@ class Study:
             for name, value in changes.items()
         }
 
-    def __call__(self, *, folder: str | Path = "runs", quick: bool = False, **changes: Any) -> Run:
+    def __call__(
+        self,
+        *,
+        folder: str | Path = "runs",
+        quick: bool = False,
+        workers: int | None = None,
+        scheduler: str | None = None,
+        **changes: Any,
+    ) -> Run:
         """Run the study with some settings changed: ``mnist_stdp(n_neurons=400, seed=3)``.
 
         Parameters
@@ -124,6 +133,8 @@ class Study:
             Root of all runs.
         quick : bool
             Whether to start from the quick settings.
+        workers, scheduler
+            As in `execute`.
         **changes
             Settings that differ from these defaults.
 
@@ -132,7 +143,7 @@ class Study:
         Run
             The finished run; ``run.metrics`` and ``run.folder`` tell its results.
         """
-        return self.execute(self.prepare(changes, folder, quick))
+        return self.execute(self.prepare(changes, folder, quick), workers, scheduler)
 
     def prepare(self, changes: Mapping[str, Any], folder: str | Path = "runs", quick: bool = False) -> Run:
         """Make the folder ``<folder>/<name>/<time>`` of a new run, with its ``config.json``.
@@ -149,15 +160,27 @@ class Study:
         }
         return Run.create(Path(folder), config)
 
-    def execute(self, run: Run) -> Run:
+    def execute(self, run: Run, workers: int | None = None, scheduler: str | None = None) -> Run:
         """Call the function with a prepared or an unfinished run and the run's settings.
+
+        Parameters
+        ----------
+        run : Run
+        workers : int, optional
+            Jobs of the study at once, each in a process of its own; one after another if None and no scheduler.
+        scheduler : str, optional
+            Address of a running Dask scheduler, such as "tcp://10.0.0.1:8786"; its workers do the jobs, as many at
+            once as they have threads if ``workers`` is None.
 
         Raises
         ------
         RuntimeError
             If another process is at this run.
         """
+        if workers is not None:
+            check_integer("workers", workers, 1)
         configuration = self._read(run.config["settings"])
+        run.workers, run.scheduler = workers, scheduler
         with run:
             self.function(run, **configuration)
         return run

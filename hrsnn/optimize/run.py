@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from hrsnn.checks import check_integer
 from hrsnn.optimize.evaluate import Evaluation, evaluate
 from hrsnn.optimize.storage import FILE, Storage
 from hrsnn.optimize.workers import Workers
@@ -45,7 +47,8 @@ def minimize(
     ----------
     objective : callable
         Called with a keyword argument for each variable of the space, returns a number. What it raises, NaN or
-        infinity is recorded as a failure with its message, and the search goes on.
+        infinity is recorded as a failure with its message, and the search goes on, unless all of the first
+        ``n_initial`` points fail.
     space : Space or dict
         What to search.
     n_calls : int
@@ -75,6 +78,8 @@ def minimize(
     ------
     TypeError, ValueError, DimensionMismatchError
         If the space or an argument is wrong, before anything runs.
+    RuntimeError
+        If the objective fails at all of the first points, with what it said.
     ConnectionError
         If the scheduler is lost; what was finished is stored.
 
@@ -87,9 +92,11 @@ def minimize(
 
     if not callable(objective):
         raise TypeError(f"objective must be callable, got {objective!r}.")
-    for name, number in (("n_calls", n_calls), ("n_draws", n_draws), ("n_workers", n_workers), ("timeout", timeout)):
-        if number is not None and not number > 0:
-            raise ValueError(f"{name} must be positive, got {number!r}.")
+    for name, number in (("n_calls", n_calls), ("n_draws", n_draws), ("n_workers", n_workers)):
+        if number is not None:
+            check_integer(name, number, 1)
+    if timeout is not None and not timeout > 0:
+        raise ValueError(f"timeout must be positive, got {timeout!r}.")
     options: dict[str, Any] = {"seed": seed, "n_initial": n_initial, "first": list(first), "metric": metric}
     options |= {"nu": nu, "batch": batch, "xi": xi}
     search = Search(space, **options)
@@ -122,6 +129,7 @@ def minimize(
                 if store is not None:
                     store.add(evaluation, _text(search.space.decode(evaluation.vector)))
                 bar.update()
+                _stop_if_all_failed(search, n_calls)
         except ConnectionError as error:
             kept = f"{len(search.evaluations)} evaluations are stored in {folder}: resume that folder."
             raise ConnectionError(f"{error} {kept if folder is not None else ''}".strip()) from None
@@ -193,6 +201,20 @@ def _evaluate_next(
         workers.submit((number, tuple(vector)), evaluate, objective, point, n_draws, search.seed)
     (number, vector), outcome, message = workers.next()
     return _evaluation(number, vector, *(outcome or (math.nan, 0.0, message, math.nan)))
+
+
+def _stop_if_all_failed(search: Search, n_calls: int) -> None:
+    """Give up an objective that fails everywhere: nothing is learnt from a first design without a value."""
+    done = search.evaluations
+    if len(done) < min(search.n_design, n_calls) or search.successes:
+        return
+    messages = Counter(evaluation.message for evaluation in done)
+    message, n = messages.most_common(1)[0]
+    others = f" ({len(messages)} messages in all)" if len(messages) > 1 else ""
+    raise RuntimeError(
+        f"The objective failed at all of the first {len(done)} points, at {n} with {message!r}{others}. "
+        "Call it by hand with one point, Search(space).ask()."
+    )
 
 
 def _evaluation(number: int, vector: Any, value: float, variance: float, message: str, seconds: float) -> Evaluation:

@@ -16,6 +16,7 @@ from skopt.learning import GaussianProcessRegressor
 from skopt.learning.gaussian_process.kernels import ConstantKernel, WhiteKernel
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
+from hrsnn.checks import check_integer, check_seed
 from hrsnn.optimize.distance import METRICS, PRODUCT_METRICS, group_names, squared_distances
 from hrsnn.optimize.evaluate import Evaluation
 from hrsnn.optimize.fit import posterior_optimizer
@@ -105,8 +106,10 @@ class Search:
         ):
             if value not in right:
                 raise ValueError(f"{name} must be one of {', '.join(map(repr, right))}, got {value!r}.")
-        if n_initial < 2:
-            raise ValueError(f"n_initial must be at least 2, got {n_initial!r}.")
+        check_integer("n_initial", n_initial, 2)
+        check_seed(seed)
+        if not 0 <= xi < math.inf:
+            raise ValueError(f"xi must not be negative, got {xi!r}.")
         self.seed, self.n_initial, self.metric, self.nu, self.batch, self.xi = seed, n_initial, metric, nu, batch, xi
         self.first = [dict(point) for point in first]
         rng = stream(seed, Searching.DESIGN)
@@ -197,6 +200,11 @@ class Search:
         self._pending.pop(evaluation.number, None)
         self._told[evaluation.number] = evaluation
         self._model = None
+
+    @property
+    def n_design(self) -> int:
+        """Number of the points that are given or evenly spread, before the process is used."""
+        return len(self._initial)
 
     @property
     def n_pending(self) -> int:

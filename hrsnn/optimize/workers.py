@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack
@@ -91,7 +92,9 @@ class Workers:
 
     def submit(self, key: Any, function: Callable[..., Any], *arguments: Any) -> None:
         """Start ``function(*arguments)``; ``next`` will give its outcome with the key."""
-        self._running[key] = self._client.submit(_watched, self._timeout, function, *arguments, pure=False)
+        with warnings.catch_warnings():  # a job may hold its samples: it must, to be done again if its worker dies
+            warnings.filterwarnings("ignore", "Sending large graph")
+            self._running[key] = self._client.submit(_watched, self._timeout, function, *arguments, pure=False)
 
     def next(self) -> tuple[Any, Any, str]:
         """Wait for an evaluation to end.

@@ -12,8 +12,10 @@ from sklearn.linear_model import Ridge
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from hrsnn.checks import check_integer
 from hrsnn.pruning import betweenness
 from hrsnn.reservoirs.liquid import Affine, Readout, Response
 from hrsnn.reservoirs.reservoir import Reservoir
@@ -88,6 +90,17 @@ class Forecaster(RegressorMixin, BaseEstimator):
         self.n_wash_out = n_wash_out
         self.seed = seed
 
+    def __sklearn_tags__(self) -> Tags:
+        """Say that a goal is the next value of the series, so it has as many columns and may be left out.
+
+        A chaotic or a noisy series can be forecast, a goal that is no series cannot.
+        """
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required, tags.target_tags.multi_output = False, True
+        if tags.regressor_tags is not None:
+            tags.regressor_tags.poor_score = True
+        return tags
+
     def fit(self, X: Any, Y: Any = None) -> Forecaster:
         """Fit the reservoir to a series, then the readout.
 
@@ -96,20 +109,26 @@ class Forecaster(RegressorMixin, BaseEstimator):
         X : array of shape (n_steps, n_features)
             The series.
         Y : array of shape (n_steps, n_features), optional
-            The value after each; ``X[1:]`` if None.
+            The value after each; ``X[1:]`` if None. Of a series of one feature it may have shape (n_steps,), and
+            ``predict`` returns that shape too.
 
         Raises
         ------
         ValueError
             If X is too short, has NaN or a constant feature, or Y does not fit.
         """
-        X = _series(X)
-        Y = X[1:] if Y is None else _series(Y, "Y")
+        X = self._checked(X, reset=True)
+        Y = X[1:] if Y is None else check_array(Y, dtype=float, ensure_2d=False, input_name="Y")
+        self._flat = Y.ndim == 1
+        if self._flat and X.shape[1] == 1:
+            Y = Y[:, None]
         if Y.shape not in (X.shape, X[1:].shape):
             raise ValueError(f"Y must have the shape of X, {X.shape}, or one row less, got {Y.shape}.")
+        check_integer("n_wash_out", self.n_wash_out, 0)
         if len(Y) < self.n_wash_out + 10:
             raise ValueError(
-                f"X has {len(X)} steps, too few: {self.n_wash_out} are the wash-out (n_wash_out), and 10 must be left."
+                f"X has {len(X)} steps (n_samples = {len(X)}), too few: {self.n_wash_out} are the wash-out "
+                "(n_wash_out), and 10 must be left."
             )
         if not self.noise >= 0:
             raise ValueError(f"noise must not be negative, got {self.noise!r}.")
@@ -117,7 +136,6 @@ class Forecaster(RegressorMixin, BaseEstimator):
             raise ValueError(f"share must be in (0, 1], got {self.share!r}.")
         self.reservoir_ = clone(self.reservoir).fit(X)
         self.neurons_ = self._central()
-        self.n_features_in_ = X.shape[1]
         rng = np.random.default_rng(self.seed)
         noisy = X + self.noise * X.std(axis=0) * rng.standard_normal(X.shape) if self.noise else X
         response = self._drive(noisy)
@@ -139,7 +157,7 @@ class Forecaster(RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self, "state_")
         self.readout = readout
-        self._train(self.response_, self.reservoir_.scaled(_series(X)[1:]))
+        self._train(self.response_, self.reservoir_.scaled(self._checked(X)[1:]))
         return self
 
     def predict(self, X: Any) -> NDArray[np.float64]:
@@ -151,11 +169,12 @@ class Forecaster(RegressorMixin, BaseEstimator):
 
         Returns
         -------
-        array of shape (n_steps, n_features)
+        array of shape (n_steps, n_features), or (n_steps,) as ``Y`` had
         """
         check_is_fitted(self, "state_")
-        response = self._drive(self.reservoir_._checked(_series(X)))
-        return self.reservoir_.unscaled(self._next(response.features, response.u))
+        response = self._drive(self._checked(X))
+        found = self.reservoir_.unscaled(self._next(response.features, response.u))
+        return found[:, 0] if self._flat else found
 
     def forecast(self, n_steps: int, X: Any = None) -> NDArray[np.float64]:
         """Run on freely: each forecast is the input of the next step.
@@ -200,6 +219,13 @@ class Forecaster(RegressorMixin, BaseEstimator):
         free = self.reservoir_.unscaled(response.u.reshape(len(starts), -1, n_features)[:, n_warm:])
         return free if warm.ndim == 3 else free[0]
 
+    def _checked(self, X: Any, reset: bool = False) -> NDArray[np.float64]:
+        """Return a series of shape (n_steps, n_features)."""
+        shape = np.shape(np.asarray(X))
+        if len(shape) == 1:
+            raise ValueError(f"X must have shape (n_steps, n_features), got {shape}. Reshape your data: X[:, None].")
+        return validate_data(self, X, reset=reset, dtype=float)
+
     def _drive(self, X: NDArray[np.float64]) -> Response:
         return self.reservoir_.respond(X)
 
@@ -225,7 +251,7 @@ class Forecaster(RegressorMixin, BaseEstimator):
         goals : array of shape (n_kept, n_features)
         """
         check_is_fitted(self, "response_")
-        return self._examples(self.response_, self.reservoir_.scaled(_series(X)[1:]))
+        return self._examples(self.response_, self.reservoir_.scaled(self._checked(X)[1:]))
 
     def _examples(self, response: Response, target: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         kept = slice(self.n_wash_out, len(target))
@@ -283,10 +309,3 @@ class Forecaster(RegressorMixin, BaseEstimator):
         state = np.zeros((n_state // len(self.neurons_), n_neurons, len(bias)))
         state[:, self.neurons_] = W[:n_state].reshape(-1, len(self.neurons_), len(bias))
         return Affine(state.reshape(-1, len(bias)), values, bias)
-
-
-def _series(X: Any, name: str = "X") -> NDArray[np.float64]:
-    array = np.asarray(X, dtype=float)
-    if name == "X" and array.ndim == 1:
-        raise ValueError(f"X must have shape (n_steps, n_features), got {array.shape}. One series is X[:, None].")
-    return array

@@ -17,7 +17,7 @@ from hrsnn.inputs.codes import CurrentCode, SeriesCode
 from hrsnn.laws import Law
 from hrsnn.models import Static
 from hrsnn.reservoirs.network import PROJECTIONS, RecurrentNetwork, capacity
-from hrsnn.reservoirs.topology import project_inputs
+from hrsnn.reservoirs.topology import check_graph, project_inputs
 from hrsnn.simulation.backends import is_build_only
 from hrsnn.simulation.engine import Engine, RuntimeEngine, engine
 from hrsnn.simulation.model import NeuronModel, SynapseModel
@@ -117,6 +117,7 @@ class Liquid:
         backend: str | None,
         seed: int,
     ):
+        check_graph(graph)
         self.backend, self.seed = backend, seed
         self.synapse = synapse
         self.nodes = list(graph)

@@ -12,7 +12,8 @@ from brian2 import Network, Quantity, ms, second
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from hrsnn.inputs.codes import PopulationCode, SeriesCode
 from hrsnn.laws import Law
@@ -81,8 +82,8 @@ class Reservoir(TransformerMixin, BaseEstimator):
         Range of every feature; if None, that of each in the fitted series. With limits a feature may be constant.
     margin : float
         Share of the unit interval left free on both sides of the range, for values beyond it.
-    dt : Quantity (second)
-        Time step of the simulation.
+    dt : Quantity (second), optional
+        Time step of the simulation; 0.5 ms if None.
     block : int
         Steps of the series in one run of the compiled network.
     backend : {"auto", "runtime", "cpp", "cuda"}, optional
@@ -137,7 +138,7 @@ class Reservoir(TransformerMixin, BaseEstimator):
         n_windows: int | None = None,
         limits: tuple[float, float] | None = None,
         margin: float = 0.1,
-        dt: Quantity = 0.5 * ms,
+        dt: Quantity | None = None,
         block: int = 500,
         backend: str | None = None,
         n_jobs: int = 1,
@@ -167,6 +168,13 @@ class Reservoir(TransformerMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.seed = seed
 
+    def __sklearn_tags__(self) -> Tags:
+        """Say that states are floats of 64 bits, whatever the series is, and that several series have three axes."""
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64"]
+        tags.input_tags.three_d_array = True
+        return tags
+
     def fit(self, X: Any, y: Any = None) -> Reservoir:
         """Learn the range of a series, and the weights by STDP, from the beginning.
 
@@ -183,6 +191,7 @@ class Reservoir(TransformerMixin, BaseEstimator):
             If X has NaN, no steps, or a constant feature, or a setting is out of range.
         """
         X = self._checked(X, reset=True)
+        self._last: dict[str, NDArray[np.int64]] = {}
         self.low_, self.high_ = self._range(X.reshape(-1, X.shape[-1]))
         self.liquid_ = self._liquid(X.shape[-1])
         state = self.liquid_.start()
@@ -211,7 +220,7 @@ class Reservoir(TransformerMixin, BaseEstimator):
         X = self._checked(X)
         if X.ndim == 2:
             response = self.respond(X)
-            self.spike_counts_ = self._counts(response)
+            self._last["spike_counts"] = self._counts(response)
             return response.features
         n_jobs = os.cpu_count() or 1 if self.n_jobs == -1 else self.n_jobs
         if n_jobs < 1:
@@ -223,7 +232,7 @@ class Reservoir(TransformerMixin, BaseEstimator):
         parts = [X[k : k + size] for k in range(0, len(X), size)]
         with ThreadPoolExecutor(min(n_jobs, len(parts))) as pool:
             found = list(pool.map(self._pooled, parts))
-        self.spike_counts_ = np.sum([counts for _, counts in found], axis=0)
+        self._last["spike_counts"] = np.sum([counts for _, counts in found], axis=0)
         return np.concatenate([features for features, _ in found])
 
     def _pooled(self, X: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -271,6 +280,13 @@ class Reservoir(TransformerMixin, BaseEstimator):
         return self.low_ + (np.asarray(u) - self.margin) / (1 - 2 * self.margin) * (self.high_ - self.low_)
 
     @property
+    def spike_counts_(self) -> NDArray[np.int64]:  # noqa: D102
+        check_is_fitted(self, "weights_")
+        if "spike_counts" not in self._last:
+            raise AttributeError("spike_counts_ are those of the last transform: call transform first.")
+        return self._last["spike_counts"]
+
+    @property
     def graph_(self) -> nx.DiGraph:  # noqa: D102
         check_is_fitted(self, "weights_")
         graph = self.graph.copy()
@@ -295,6 +311,8 @@ class Reservoir(TransformerMixin, BaseEstimator):
             if not -np.inf < low < high < np.inf:
                 raise ValueError(f"limits must be two ascending numbers, got {self.limits!r}.")
             return np.full(values.shape[1], low), np.full(values.shape[1], high)
+        if len(values) == 1:
+            raise ValueError("X has 1 sample, which has no range. Pass a series of several steps, or set limits.")
         lows, highs = values.min(axis=0), values.max(axis=0)
         with np.errstate(over="ignore"):
             flat = ~(highs - lows > 1e-12 * np.abs(highs)) | ~np.isfinite(highs - lows)
@@ -310,11 +328,12 @@ class Reservoir(TransformerMixin, BaseEstimator):
         return np.bincount(response.i, minlength=len(self.liquid_.nodes))
 
     def _liquid(self, n_features: int) -> Liquid:
+        dt = 0.5 * ms if self.dt is None else self.dt
         neuron = LIF() if self.neuron is None else self.neuron
         inhibitory = self.inhibitory
         if inhibitory is None:
             inhibitory = LIF(tau_m=10 * ms, t_ref=2 * ms) if self.neuron is None else neuron
-        for name, value in (("dt", self.dt), *((f"filters[{k}]", tau) for k, tau in enumerate(self.filters))):
+        for name, value in (("dt", dt), *((f"filters[{k}]", tau) for k, tau in enumerate(self.filters))):
             fail_for_dimension_mismatch(value, second, f"{name} must be a time")
             if not 0 < float(value) < np.inf:
                 raise ValueError(f"{name} must be positive, got {value}.")
@@ -323,8 +342,8 @@ class Reservoir(TransformerMixin, BaseEstimator):
             if not isinstance(value, (int, np.integer)) or value < low:
                 raise ValueError(f"{name} must be an integer of at least {low}, got {value!r}.")
         code = PopulationCode() if self.code is None else self.code
-        if abs(float(code.step / self.dt) - round(float(code.step / self.dt))) > 1e-6 or code.step < self.dt:
-            raise ValueError(f"dt must divide the step of the code, {code.step}, got {self.dt}.")
+        if abs(float(code.step / dt) - round(float(code.step / dt))) > 1e-6 or code.step < dt:
+            raise ValueError(f"dt must divide the step of the code, {code.step}, got {dt}.")
         if self.n_learn is not None and (not isinstance(self.n_learn, (int, np.integer)) or self.n_learn < 1):
             raise ValueError(f"n_learn must be None or an integer of at least 1, got {self.n_learn!r}.")
         if not len(self.filters) and not self.membrane:
@@ -348,7 +367,7 @@ class Reservoir(TransformerMixin, BaseEstimator):
             membrane=self.membrane,
             squares=self.squares,
             plastic_inhibition=self.plastic_inhibition,
-            dt=self.dt,
+            dt=dt,
             block=self.block,
             backend=self.backend,
             seed=self.seed,
@@ -360,16 +379,19 @@ class Reservoir(TransformerMixin, BaseEstimator):
         return np.arange(X.size // X.shape[-1]) % n_steps == 0
 
     def _checked(self, X: Any, reset: bool = False) -> NDArray[np.float64]:
-        X = np.asarray(X, dtype=float)
+        X = validate_data(
+            self, X, reset=reset, dtype=float, allow_nd=True, ensure_2d=False, ensure_all_finite=False, order="C"
+        )
         if X.ndim not in (2, 3) or X.size == 0:
             raise ValueError(
                 f"X must have shape (n_steps, n_features) or (n_samples, n_steps, n_features) and not be empty, "
-                f"got {X.shape}. A single series of numbers is X[:, None]."
+                f"got {X.shape}. Reshape your data: a single series of numbers is X[:, None]."
             )
         if not np.isfinite(X).all():
             raise ValueError("X has NaN or infinite values. Fill or drop them.")
         if reset:
             self.n_features_in_ = X.shape[-1]
         elif X.shape[-1] != self.n_features_in_:
-            raise ValueError(f"X has {X.shape[-1]} columns, but this Reservoir was fitted with {self.n_features_in_}.")
+            name, expected = type(self).__name__, self.n_features_in_
+            raise ValueError(f"X has {X.shape[-1]} features, but {name} is expecting {expected} features as input.")
         return X

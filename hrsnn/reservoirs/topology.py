@@ -16,7 +16,7 @@ from brian2.units import ms, second
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 from numpy.typing import NDArray
 
-__all__ = ["PRESETS", "clustered", "distance_dependent", "project_inputs", "random", "small_world"]
+__all__ = ["PRESETS", "check_graph", "clustered", "distance_dependent", "project_inputs", "random", "small_world"]
 
 #: Connection probability at distance 0 by types pre and post, and its range lambda in units of the grid.
 PRESETS: Mapping[str, Mapping[str, float]] = {
@@ -326,6 +326,46 @@ def project_inputs(
     targets = np.sort(np.concatenate([members[: round(fraction * len(members))] for members in pool]))
     i, j = np.nonzero(rng.random((n_inputs, len(targets))) < probability)
     return i, targets[j], rng.gamma(1 / cv**2, weight * cv**2, len(i))
+
+
+def check_graph(graph: nx.DiGraph) -> None:
+    """Refuse what is no graph of a recurrent network.
+
+    A self-loop is a synapse of a neuron onto itself (an autapse), and acts as every other.
+
+    Parameters
+    ----------
+    graph : networkx.DiGraph
+        Edges run pre -> post with a finite ``weight``; nodes have ``type`` "E" (as they have without one) or "I".
+
+    Raises
+    ------
+    TypeError
+        If it has no directions or parallel edges, or is no graph of networkx.
+    ValueError
+        If it has no nodes, a node of another type, or an edge without a weight that is finite.
+    """
+    if not isinstance(graph, nx.Graph):
+        raise TypeError(f"graph must be a networkx.DiGraph, got {type(graph).__name__}.")
+    if graph.is_multigraph():
+        raise TypeError(
+            f"graph must have one edge at most from a node to another, got a {type(graph).__name__}. Add the weights "
+            "of parallel edges up in a networkx.DiGraph."
+        )
+    if not graph.is_directed():
+        raise TypeError(
+            "graph must be directed, pre -> post. graph.to_directed() has a synapse each way for each edge."
+        )
+    if not len(graph):
+        raise ValueError("graph has no nodes: a reservoir needs one neuron at least. hrsnn.topology makes graphs.")
+    for node, kind in graph.nodes(data="type", default="E"):
+        if kind not in ("E", "I"):
+            raise ValueError(f"Node {node!r} has type {kind!r}. It must be 'E' (excites) or 'I' (inhibits).")
+    for u, v, weight in graph.edges(data="weight"):
+        if weight is None:
+            raise ValueError(f"Edge {u!r} -> {v!r} has no attribute 'weight'. Give each edge one.")
+        if not np.isfinite(weight):
+            raise ValueError(f"Edge {u!r} -> {v!r} has weight {weight!r}. Weights must be finite.")
 
 
 def _graph(

@@ -7,8 +7,12 @@ import os
 import platform
 import shutil
 import subprocess
+import tempfile
+import warnings
 from functools import cache
 from pathlib import Path
+
+from brian2 import BrianLogger, prefs
 
 from hrsnn.simulation import nvidia
 from hrsnn.simulation.nvidia import BackendUnavailable
@@ -23,8 +27,10 @@ __all__ = [
     "compiler",
     "is_build_only",
     "is_strict",
+    "make_cache",
     "precompiled_header",
     "resolve",
+    "runtime_target",
     "use_backend",
 ]
 
@@ -164,6 +170,50 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hrsnn"
 
 
+def make_cache(folder: Path) -> None:
+    """Make a folder in the cache of compiled programs.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made or written, with the variable that names another.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        variable = "HRSNN_CACHE is set to it" if os.environ.get("HRSNN_CACHE") else "HRSNN_CACHE is not set"
+        raise OSError(
+            f"The cache of compiled programs, {cache_folder()}, cannot be written ({error}; {variable}). "
+            "Set HRSNN_CACHE to a folder that can, on a disk with some space."
+        ) from error
+
+
+@cache
+def _warn_of_numpy(reason: str) -> None:
+    BrianLogger.suppress_hierarchy("brian2.codegen.generators.numpy_generator")  # that it is slow is said here
+    warnings.warn(
+        f"{reason} Without one networks run in NumPy, step by step, which is tens to hundreds of times slower.",
+        stacklevel=2,
+    )
+
+
+def runtime_target() -> str:
+    """Return the target of Brian2 for networks that run inside Python: that of its preference ``codegen.target``.
+
+    Its choice "auto" asks for Cython, and so for a compiler; without one it is "numpy", and a warning says so once.
+    """
+    if prefs.codegen.target != "auto":
+        return prefs.codegen.target
+    try:
+        compiler()
+    except BackendUnavailable as error:
+        _warn_of_numpy(str(error).replace(", set CXX, or use backend='runtime'", " or set CXX"))
+        return "numpy"
+    return "auto"
+
+
 def precompiled_header() -> Path:
     """Return the path of the standard library's precompiled header, compiled once for each compiler and flags.
 
@@ -179,7 +229,7 @@ def precompiled_header() -> Path:
     header = cache_folder() / "headers" / key / "standard.h"
     binary = header.with_suffix(".h.gch")
     if not binary.exists():
-        header.parent.mkdir(parents=True, exist_ok=True)
+        make_cache(header.parent)
         header.write_text("".join(f"#include <{name}>\n" for name in _HEADERS.split()))
         partial = binary.with_name(f"{os.getpid()}.gch")
         command = [path, *compile_flags(), "-x", "c++-header", str(header), "-o", str(partial)]

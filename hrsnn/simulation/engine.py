@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from brian2 import prefs
 from brian2.devices.device import get_device, runtime_device
 
 from hrsnn.simulation import backends
@@ -60,12 +62,16 @@ def engine(blueprint: Blueprint, backend: str | None = None) -> Engine:
 
 
 class RuntimeEngine(Engine):
-    """Runs inside this Python process, with the target of Brian2's preference ``codegen.target``."""
+    """Runs inside this Python process, with the target of Brian2's preference ``codegen.target``.
+
+    Where that is "auto" and there is no compiler, it is NumPy.
+    """
 
     def __init__(self, blueprint: Blueprint):
         if get_device() is not runtime_device:
             raise RuntimeError("Backend 'runtime' needs Brian2's runtime device: call brian2.set_device('runtime').")
-        self.network = blueprint.build()
+        with _target():
+            self.network = blueprint.build()
         self._duration = blueprint.duration
         self._variables = variables(self.network)
         self._tables = {f"{table.name}.values": table for table in timed_arrays(self.network)}
@@ -83,8 +89,20 @@ class RuntimeEngine(Engine):
             variable = self._variables[name]
             array = converted(name, value, variable.dtype, len(np.atleast_1d(variable.get_value())))
             variable.set_value(array if not variable.scalar else array[0])
-        self.network.run(self._duration, namespace={})
+        with _target():
+            self.network.run(self._duration, namespace={})
         return {name: np.array(self._variables[name].get_value(), ndmin=1) for name in outputs}
+
+
+@contextmanager
+def _target() -> Iterator[None]:
+    """Let Brian2 run what it can here for a while."""
+    before = prefs.codegen.target
+    prefs.codegen.target = backends.runtime_target()
+    try:
+        yield
+    finally:
+        prefs.codegen.target = before
 
 
 class CppEngine(ProgramEngine):

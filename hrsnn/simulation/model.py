@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from brian2 import NeuronGroup, Quantity, Synapses, second
-from brian2.units.fundamentalunits import DIMENSIONLESS, DimensionMismatchError, Unit, get_dimensions
+from brian2.units.fundamentalunits import DIMENSIONLESS, DimensionMismatchError, Unit, get_dimensions, get_unit
 
 from hrsnn.laws import Law
 from hrsnn.simulation.brian2_hooks import pathways, rewrite_pathway
@@ -25,11 +25,17 @@ class Model:
     A subclass states ``equations``, ``defaults`` and what its kind needs, as class attributes; it has no
     behaviour of its own. ``frozen`` gives the parameter values at which it no longer learns. Models are values:
     compare, copy and print them.
+
+    ``ranges`` gives the lowest and the highest value in SI units, None for no bound, of parameters whose sign or size
+    has a meaning. Time constants ``tau...`` are positive and ``t_ref`` is not negative without it. ``ordered`` gives
+    pairs of parameters of which the first must not exceed the second.
     """
 
     equations: ClassVar[str] = ""
     defaults: ClassVar[Mapping[str, Any]] = {}
     frozen: ClassVar[Mapping[str, Any]] = {}
+    ranges: ClassVar[Mapping[str, tuple[float | None, float | None]]] = {}
+    ordered: ClassVar[tuple[tuple[str, str], ...]] = ()
 
     def __init__(self, **parameters: Any):
         name = type(self).__name__
@@ -40,8 +46,7 @@ class Model:
         self._parameters = {**self.defaults, **parameters}
         for key, value in parameters.items():
             _check(f"{name} parameter {key}", value, self.defaults[key])
-            if not isinstance(value, Law):
-                _check_sign(f"{name} parameter {key}", key, value)
+        self._check_ranges({key: value for key, value in self._parameters.items() if not isinstance(value, Law)})
 
     @property
     def parameters(self) -> Mapping[str, Any]:
@@ -88,13 +93,32 @@ class Model:
         Raises
         ------
         ValueError
-            If the law of a time constant gives values that are not positive, or is a search space.
+            If a law gives values that are out of range, such as a time constant that is not positive, or is a search
+            space.
         """
-        values = {}
-        for key, value in self._parameters.items():
-            values[key] = value.sample(n, rng) if isinstance(value, Law) else value
-            _check_sign(f"{type(self).__name__} parameter {key}", key, values[key])
+        values = {
+            key: value.sample(n, rng) if isinstance(value, Law) else value for key, value in self._parameters.items()
+        }
+        self._check_ranges(values)
         return values
+
+    def _check_ranges(self, values: Mapping[str, Any]) -> None:
+        """Refuse values of parameters, numbers or arrays, that have no meaning."""
+        name = type(self).__name__
+        plain = {key: np.asarray(value, dtype=float) for key, value in values.items()}
+        for key, value in plain.items():
+            ends = self.ranges.get(key, (0 if key == "t_ref" else None, None))
+            low, high = (bound if end is None else end for end, bound in zip(ends, (-np.inf, np.inf), strict=True))
+            wrong = value[(value <= 0) if key.startswith("tau") else (value < low) | (value > high)]
+            if wrong.size:
+                dims = get_dimensions(self.defaults[key])
+                got = f"{wrong.flat[0]:g}" + ("" if dims is DIMENSIONLESS else f" {get_unit(dims)}")
+                right = _in_words(low, high, key)
+                raise ValueError(f"{name} parameter {key} must {right}, got {got}. A law takes bounds: low=, high=.")
+        for low_key, high_key in self.ordered:
+            if low_key in plain and high_key in plain and (plain[low_key] > plain[high_key]).any():
+                got = f"{values[low_key]} and {values[high_key]}"
+                raise ValueError(f"{name} parameter {low_key} must not exceed {high_key}, got {got}.")
 
     def _lines(self) -> list[tuple[str, str]]:
         return [("equations", _dedent(self.equations))]
@@ -319,12 +343,12 @@ def _check(what: str, value: Any, default: Any) -> None:
         raise DimensionMismatchError(f"{what} has the wrong unit", dims, get_dimensions(default))
 
 
-def _check_sign(what: str, key: str, value: Any) -> None:
-    """Refuse time constants ``tau...`` that are not positive, and a negative refractory period."""
-    lowest = np.min(np.asarray(value, dtype=float), initial=np.inf)  # no synapses, no values
-    if (key.startswith("tau") and lowest <= 0) or (key == "t_ref" and lowest < 0):
-        right = "must not be negative" if key == "t_ref" else "must be positive"
-        raise ValueError(f"{what} {right}, got {lowest:g} s. A law takes a lower bound: low=.")
+def _in_words(low: float, high: float, key: str) -> str:
+    if key.startswith("tau"):
+        return "be positive"
+    return (
+        f"be in [{low:g}, {high:g}]" if np.isfinite(high) else "not be negative" if low == 0 else f"be at least {low:g}"
+    )
 
 
 def _unit_name(default: Any) -> str:

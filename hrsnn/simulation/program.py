@@ -197,7 +197,7 @@ class ProgramEngine(Engine):
 
     def _build(self, blueprint: Blueprint, key: str) -> None:
         """Generate and compile beside the cache, then move it in: the cache holds complete programs only."""
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        backends.make_cache(self.folder.parent)
         work = Path(tempfile.mkdtemp(prefix="build-", dir=self.folder.parent))
         try:
             manifest = self.generate(blueprint, work)

@@ -8,8 +8,9 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
-from brian2 import Quantity, ms
-from sklearn.utils.validation import check_is_fitted
+from brian2 import Quantity
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from hrsnn import pruning
 from hrsnn.inputs.encoders import Encoder, check_samples
@@ -18,6 +19,7 @@ from hrsnn.simulation.model import NeuronModel, SynapseModel
 from hrsnn.stdp.ensembles import COMMON, Ensemble, Ensembles
 from hrsnn.stdp.estimator import STDPEstimator
 from hrsnn.stdp.presenter import Response
+from hrsnn.stdp.vote import check_labels
 
 __all__ = ["STDPClassifier"]
 
@@ -69,8 +71,8 @@ class STDPClassifier(STDPEstimator):
         See ``hrsnn.stdp.vote.NeuronVote``.
     batch_size : int
         Samples of one run of the compiled network; a kill loses at most one batch.
-    dt : Quantity (second)
-        Time step.
+    dt : Quantity (second), optional
+        Time step; 0.5 ms if None.
     dense_kernel : bool, optional
         Run the plastic synapses in the dense C++ kernel rather than as declared Synapses: same result, faster.
         Where it can if None.
@@ -129,7 +131,7 @@ class STDPClassifier(STDPEstimator):
         n_label_samples: int = 10_000,
         vote: str = "mean",
         batch_size: int = 1000,
-        dt: Quantity = 0.5 * ms,
+        dt: Quantity | None = None,
         dense_kernel: bool | None = None,
         backend: str | None = None,
         n_jobs: int = 1,
@@ -159,6 +161,21 @@ class STDPClassifier(STDPEstimator):
         self.n_jobs = n_jobs
         self.checkpoint = checkpoint
         self.seed = seed
+
+    def check(self) -> None:
+        """Refuse what ``fit`` would refuse of the settings; it needs no samples and compiles nothing.
+
+        Raises
+        ------
+        ValueError
+            If a setting is out of range.
+        DimensionMismatchError
+            If one has another unit.
+        """
+        probe = clone(self)
+        probe.n_features_in_ = 100  # of any width
+        probe._start()
+        probe.ensembles_.layers[""].part()
 
     # Learning
 
@@ -190,7 +207,7 @@ class STDPClassifier(STDPEstimator):
         self._assign(X, y)
         return self
 
-    def partial_fit(self, X: Any, y: Any = None) -> STDPClassifier:
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None) -> STDPClassifier:
         """Learn on from the present state: one pass through the samples in the given order, without pruning.
 
         Parameters
@@ -198,14 +215,22 @@ class STDPClassifier(STDPEstimator):
         X : array of shape (n_samples, n_features)
         y : array of shape (n_samples,), optional
             Labels; the neurons take their labels anew from these samples.
+        classes : array of shape (n_classes,), optional
+            All labels there are, if these samples may lack some; ``classes_`` keeps what earlier calls knew.
+
+        Raises
+        ------
+        ValueError
+            If ``y`` has a label that ``classes`` lacks.
         """
         first = not hasattr(self, "state_")
         X, y = self._validated(X, y, reset=first)
+        known = self._known(y, classes)
         if first:
             self._start()
             self.ensembles_.connect()
         self._show(X, self.ensembles_.learn, "training")
-        self._assign(X, y)
+        self._assign(X, y, known)
         return self
 
     # Responding
@@ -276,13 +301,5 @@ class STDPClassifier(STDPEstimator):
         self.state_ = self.ensembles_.initial_weights()
 
     def _validated(self, X: Any, y: Any, reset: bool) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
-        X = check_samples(X)
-        if reset:
-            self.n_features_in_ = X.shape[1]
-        elif X.shape[1] != self.n_features_in_:
-            raise ValueError(f"X has {X.shape[1]} columns, but this STDPClassifier learnt from {self.n_features_in_}.")
-        if y is not None:
-            y = np.asarray(y)
-            if y.shape != (len(X),):
-                raise ValueError(f"y must have shape ({len(X)},), one label a sample, got {y.shape}.")
-        return {"": X}, y
+        X = check_samples(validate_data(self, X, reset=reset, ensure_all_finite=False))
+        return {"": X}, None if y is None else check_labels(y, len(X))

@@ -18,6 +18,7 @@ from hrsnn.stdp.coupling import CoupledNetwork, Coupling, wire
 from hrsnn.stdp.layer import CompetitiveLayer
 from hrsnn.stdp.presentation import PresentationNetwork
 from hrsnn.stdp.presenter import Presenter, Response, has_input
+from hrsnn.stdp.vote import check_labels
 from hrsnn.streams import Learning, stream
 
 __all__ = ["Ensemble", "Ensembles", "check_modalities"]
@@ -115,6 +116,11 @@ class Ensembles:
     def networks(self) -> dict[str, PresentationNetwork]:
         """The network of each ensemble."""
         return {part.name: part for _, presenter in self.presenters for part in presenter.network.parts}
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of neurons of all ensembles."""
+        return sum(layer.n_neurons for layer in self.layers.values())
 
     @property
     def n_inputs(self) -> int:
@@ -337,11 +343,7 @@ def check_modalities(X: Any, y: Any, ensembles: Any, learning: bool) -> tuple[di
     n = next(iter(sizes.values()))
     if any(size != n for size in sizes.values()):
         raise ValueError(f"Each row of X is one thing in all modalities, but their numbers of rows differ: {sizes}.")
-    if y is not None:
-        y = np.asarray(y)
-        if y.shape != (n,):
-            raise ValueError(f"y must have shape ({n},), one label a sample, got {y.shape}.")
-    return given, y
+    return given, None if y is None else check_labels(y, n)
 
 
 def _check_ensembles(ensembles: Any) -> None:

@@ -10,7 +10,8 @@ from typing import Any, Self
 
 import numpy as np
 from brian2 import Network
-from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
@@ -39,7 +40,7 @@ MOVED = {
 FREE = ("backend", "n_jobs", "checkpoint", "vote", "n_label_samples", "min_votes")
 
 
-class STDPEstimator(ClassifierMixin, TransformerMixin, BaseEstimator):
+class STDPEstimator(ClassNamePrefixFeaturesOutMixin, ClassifierMixin, TransformerMixin, BaseEstimator):
     """One or several ensembles of competing neurons, trained batch by batch; labels only name the neurons.
 
     A subclass makes ``ensembles_`` and ``state_`` in ``_start``, and has the settings named below. Samples are a
@@ -59,6 +60,22 @@ class STDPEstimator(ClassifierMixin, TransformerMixin, BaseEstimator):
 
     ensembles_: Ensembles
     state_: dict[str, np.ndarray]
+
+    def __sklearn_tags__(self) -> Tags:
+        """Say what samples and labels may be: in [0, 1] or 0..255, dense; labels may be left out.
+
+        A handful of neurons that see two features tell clouds of points poorly apart.
+        """
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.poor_score = True
+        tags.transformer_tags.preserves_dtype = []
+        tags.input_tags.positive_only = True
+        tags.target_tags.required = False
+        return tags
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.readout_.labels_) if hasattr(self, "readout_") else self.ensembles_.n_neurons
 
     def _start(self) -> None:
         raise NotImplementedError
@@ -131,16 +148,29 @@ class STDPEstimator(ClassifierMixin, TransformerMixin, BaseEstimator):
         if (changed := f"{layer.prefix}exc.changed") in self.state_:
             self.state_[changed] = np.ones(layer.n_neurons)
 
-    def _assign(self, X: Samples, y: np.ndarray | None) -> None:
-        """Name the neurons by the labels of training samples."""
+    def _assign(self, X: Samples, y: np.ndarray | None, classes: Any = ()) -> None:
+        """Name the neurons by the labels of training samples; ``classes`` are further labels."""
         if y is None:
             return
         chosen = np.sort(stream(self.seed, Learning.LABELLING).permutation(len(y))[: self.n_label_samples])
         counts = self._respond(rows(X, chosen), "labelling").counts
-        self.readout_ = NeuronVote(self.vote).fit(counts, y[chosen])
+        self.readout_ = NeuronVote(self.vote).fit(counts, y[chosen], classes)
         self.classes_ = self.readout_.classes_
 
     # Responding
+
+    @property
+    def n_silent_(self) -> int:
+        """Samples of the last ``predict`` that drew no spike of a neuron with a label; their labels are guesses."""
+        check_is_fitted(self, "readout_")
+        return self.readout_.n_silent_
+
+    def _known(self, y: np.ndarray | None, classes: Any) -> Any:
+        """Return the labels known before ``partial_fit`` with labels ``y``: those of earlier calls, and ``classes``."""
+        if classes is not None and y is not None and (others := np.setdiff1d(y, classes)).size:
+            raise ValueError(f"y has the label {others[0]!r}, which is not in classes, {np.unique(classes)!r}.")
+        earlier = getattr(self, "classes_", ()) if y is not None else ()
+        return [*earlier, *(() if classes is None else classes)]
 
     def _respond(self, X: Samples, what: str) -> Response:
         n_jobs = check_n_jobs(self.n_jobs)
@@ -220,7 +250,11 @@ class STDPEstimator(ClassifierMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self, "state_")
         arrays = {**self.state_, **self.ensembles_.wiring()}
         if hasattr(self, "readout_"):
-            arrays |= {"classes": self.classes_, "responses": self.readout_.responses_}
+            readout = self.readout_
+            classes = self.classes_.astype(str) if self.classes_.dtype.kind == "O" else self.classes_
+            arrays |= {"classes": classes, "responses": readout.responses_, "frequency": readout.frequency_}
+        if hasattr(self, "feature_names_in_"):
+            arrays["feature_names"] = self.feature_names_in_.astype(str)
         return arrays
 
     @classmethod
@@ -232,9 +266,11 @@ class STDPEstimator(ClassifierMixin, TransformerMixin, BaseEstimator):
         if sizes[0] != sizes[1]:
             raise ValueError(f"The network {where} has n_neurons={sizes[0]}, got {sizes[1]}. Train another for that.")
         new.n_features_in_ = n_features
-        classes, responses = arrays.pop("classes", None), arrays.pop("responses", None)
+        if (names := arrays.pop("feature_names", None)) is not None:
+            new.feature_names_in_ = names.astype(object)
+        classes, responses, frequency = (arrays.pop(name, None) for name in ("classes", "responses", "frequency"))
         if classes is not None and responses is not None:
-            new.readout_ = NeuronVote.from_responses(classes, responses, new.vote)
+            new.readout_ = NeuronVote.from_responses(classes, responses, new.vote, frequency)
             new.classes_ = classes
         new._start()
         new.state_ = new.ensembles_.rewire(arrays)

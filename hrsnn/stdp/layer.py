@@ -8,7 +8,7 @@ import numpy as np
 from brian2 import Quantity, ms
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 
-from hrsnn.checks import check_seed
+from hrsnn.checks import check_integer, check_seed
 from hrsnn.inputs.encoders import Encoder, PoissonEncoder
 from hrsnn.models import AdaptiveConductanceLIF, ConductanceLIF, PowerLawSTDP
 from hrsnn.simulation import backends
@@ -19,6 +19,7 @@ from hrsnn.streams import Learning, stream
 
 __all__ = ["CompetitiveLayer"]
 
+DT = 0.5 * ms
 W_TOTAL_PER_INPUT = 0.1  # normalisation: 78.4 for the 784 pixels of Diehl & Cook
 W_INITIAL = 0.3  # largest initial weight, nearly
 
@@ -58,7 +59,7 @@ class CompetitiveLayer:
         min_spikes: int,
         max_retries: int,
         batch_size: int,
-        dt: Quantity,
+        dt: Quantity | None,
         dense_kernel: bool | None,
         backend: str | None,
         seed: int,
@@ -67,6 +68,7 @@ class CompetitiveLayer:
         self.encoder = PoissonEncoder() if encoder is None else encoder
         self.neuron = AdaptiveConductanceLIF() if neuron is None else neuron
         self.synapse = PowerLawSTDP(eta=0.02, offset=0.1) if synapse is None else synapse
+        dt = DT if dt is None else dt
         fail_for_dimension_mismatch(dt, ms, "dt must be a time")
         if not 0 < float(dt) <= float(self.encoder.duration):
             raise ValueError(f"dt must be positive and at most the duration of a sample, got {dt}.")
@@ -76,6 +78,7 @@ class CompetitiveLayer:
             raise ValueError(f"w_total must be positive, got {w_total!r}.")
         if not 0 <= g_inh < np.inf:
             raise ValueError(f"g_inh must not be negative, got {g_inh!r}.")
+        check_integer("n_neurons", n_neurons, 1)
         check_seed(seed)
         self.n_inputs = self.encoder.n_inputs(n_features)
         self.n_neurons, self.seed, self.backend, self.dense_kernel = n_neurons, seed, backend, dense_kernel

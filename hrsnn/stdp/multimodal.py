@@ -8,7 +8,8 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
-from brian2 import Quantity, ms
+from brian2 import Quantity
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from hrsnn import pruning
@@ -120,7 +121,7 @@ class MultimodalClassifier(STDPEstimator):
         vote: str = "mean",
         balanced: bool = True,
         batch_size: int = 1000,
-        dt: Quantity = 0.5 * ms,
+        dt: Quantity | None = None,
         dense_kernel: bool | None = None,
         backend: str | None = None,
         n_jobs: int = 1,
@@ -149,6 +150,12 @@ class MultimodalClassifier(STDPEstimator):
         self.n_jobs = n_jobs
         self.checkpoint = checkpoint
         self.seed = seed
+
+    def __sklearn_tags__(self) -> Tags:
+        """Say that X is a mapping of modality to samples."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array, tags.input_tags.dict = False, True
+        return tags
 
     # Learning
 
@@ -192,13 +199,14 @@ class MultimodalClassifier(STDPEstimator):
         self._assign(X, y)
         return self
 
-    def partial_fit(self, X: Mapping[str, Any], y: Any = None) -> MultimodalClassifier:
+    def partial_fit(self, X: Mapping[str, Any], y: Any = None, classes: Any = None) -> MultimodalClassifier:
         """Learn on from the present state: one pass through what ``fit`` takes in the given order, without pruning.
 
-        With ``y`` the neurons take their labels anew from these samples.
+        With ``y`` the neurons take their labels anew from these samples; ``classes`` as in ``STDPClassifier``.
         """
         first = not hasattr(self, "state_")
         X, y = self._validated(X, y, learning=True, reset=first)
+        known = self._known(y, classes)
         if first:
             if self.coupling == "manual":
                 raise ValueError("coupling='manual' joins the ensembles in fit. Call fit first, then partial_fit.")
@@ -207,7 +215,7 @@ class MultimodalClassifier(STDPEstimator):
                 self.state_ |= self.ensembles_.couple(self.fraction)
             self.ensembles_.connect()
         self._show(X, self.ensembles_.learn, "training")
-        self._assign(X, y)
+        self._assign(X, y, known)
         return self
 
     def _couple(self, X: dict[str, np.ndarray], y: np.ndarray | None, n_alone: int) -> None:

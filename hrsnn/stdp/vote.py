@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
 
-__all__ = ["NeuronVote"]
+__all__ = ["NeuronVote", "check_labels"]
 
 VOTES = ("mean", "weighted")
 
 
+def check_labels(y: Any, n: int) -> np.ndarray:
+    """Return labels as an array of shape (n,), checked to be classes, not numbers on a scale.
+
+    Raises
+    ------
+    ValueError
+        If they are not one a sample, or continuous, or NaN.
+    """
+    y = column_or_1d(y, warn=True)
+    if len(y) != n:
+        raise ValueError(f"y must have shape ({n},), one label a sample, got {y.shape}.")
+    if (y.dtype.kind == "f" and np.isnan(y).any()) or (y.dtype.kind == "O" and any(label is None for label in y)):
+        raise ValueError("y has NaN or None. Drop the samples without a label.")
+    check_classification_targets(y)
+    return y
+
+
 class NeuronVote:
     """Name each neuron after the label it responds to most, and let the neurons vote.
+
+    No answer depends on the order of the labels. Of labels with equally many votes a sample gets the one whose neurons
+    fire most in total, then the one whose mean response on the training samples is nearest to its own, then the most
+    frequent one. A sample that draws no vote gets the label that draws the weakest response, for that is nearest.
 
     Parameters
     ----------
@@ -27,8 +51,13 @@ class NeuronVote:
         Labels in ascending order.
     responses_ : array of shape (n_classes, n_neurons)
         Mean spike count of each neuron for each label.
+    frequency_ : array of shape (n_classes,)
+        Number of training samples of each label.
     labels_ : array of shape (n_neurons,)
-        Index into ``classes_`` of each neuron's label; -1 if it never fired. Ties go to the first label.
+        Index into ``classes_`` of each neuron's label; -1 if it never fired. Of labels to which it responds equally,
+        the one that draws the weakest response of all neurons: the neuron tells most about that one.
+    n_silent_ : int
+        Samples of the last ``predict`` that drew no vote.
 
     References
     ----------
@@ -40,7 +69,7 @@ class NeuronVote:
             raise ValueError(f"vote must be one of {', '.join(map(repr, VOTES))}, got {vote!r}.")
         self.vote = vote
 
-    def fit(self, counts: np.ndarray, y: Any) -> NeuronVote:
+    def fit(self, counts: np.ndarray, y: Any, classes: Any = ()) -> NeuronVote:
         """Name the neurons.
 
         Parameters
@@ -49,6 +78,8 @@ class NeuronVote:
             Spike counts.
         y : array of shape (n_samples,)
             Labels.
+        classes : array of shape (n,)
+            Further labels, of which there are no samples: no neuron can be named after them.
 
         Raises
         ------
@@ -62,20 +93,25 @@ class NeuronVote:
             raise ValueError(f"y must have shape ({len(counts)},), one label a sample, got {y.shape}.")
         if y.dtype.kind == "f" and np.isnan(y).any():
             raise ValueError("y has NaN. Drop the samples without a label.")
-        self.classes_, index = np.unique(y, return_inverse=True)
+        self.classes_ = np.unique(np.concatenate([y, np.asarray(classes)]) if len(classes) else y)
+        index = np.searchsorted(self.classes_, y)
         member = (index[None, :] == np.arange(len(self.classes_))[:, None]).astype(float)
-        return self._named(member @ counts / member.sum(axis=1, keepdims=True))
+        frequency = member.sum(axis=1)
+        return self._named(member @ counts / np.maximum(frequency, 1)[:, None], frequency)
 
     @classmethod
-    def from_responses(cls, classes: np.ndarray, responses: np.ndarray, vote: str = "mean") -> NeuronVote:
-        """Return a fitted vote from its ``classes_`` and ``responses_``."""
+    def from_responses(
+        cls, classes: np.ndarray, responses: np.ndarray, vote: str = "mean", frequency: np.ndarray | None = None
+    ) -> NeuronVote:
+        """Return a fitted vote from its ``classes_``, ``responses_`` and ``frequency_`` (equal if None)."""
         fitted = cls(vote)
         fitted.classes_ = classes
-        return fitted._named(responses)
+        return fitted._named(responses, np.ones(len(classes)) if frequency is None else frequency)
 
-    def _named(self, responses: np.ndarray) -> NeuronVote:
-        self.responses_ = responses
-        self.labels_ = np.where(responses.any(axis=0), responses.argmax(axis=0), -1)
+    def _named(self, responses: np.ndarray, frequency: np.ndarray) -> NeuronVote:
+        self.responses_, self.frequency_ = responses, frequency
+        self.labels_ = np.where(responses.any(axis=0), _largest(responses.T, -responses.sum(axis=1), frequency), -1)
+        self.n_silent_ = 0
         return self
 
     def scores(self, counts: np.ndarray) -> np.ndarray:
@@ -89,18 +125,54 @@ class NeuronVote:
             raise ValueError(
                 f"counts must have shape (n_samples, {len(self.labels_)}), one column a neuron, got {np.shape(counts)}."
             )
-        member = (self.labels_[None, :] == np.arange(len(self.classes_))[:, None]).astype(float)
-        if self.vote == "weighted":
-            total = self.responses_.sum(axis=0)
-            member = self.responses_ / np.where(total > 0, total, 1)
-        size = member.sum(axis=1, keepdims=True)
-        return counts @ (member / np.where(size > 0, size, 1)).T
+        return self._totals(counts) / self._sizes()
 
     def predict(self, counts: np.ndarray) -> np.ndarray:
-        """Return the label with most votes for each sample, array of shape (n_samples,); ties go to the first.
+        """Return the label with most votes for each sample, array of shape (n_samples,).
+
+        A warning tells how many samples drew no vote.
 
         Parameters
         ----------
         counts : array of shape (n_samples, n_neurons)
         """
-        return self.classes_[self.scores(counts).argmax(axis=1)]
+        scores = self.scores(counts)
+        self.n_silent_ = int((~scores.any(axis=1)).sum())
+        if self.n_silent_:
+            warnings.warn(
+                f"{self.n_silent_} of {len(scores)} samples drew no spike of a neuron with a label. Their answer is "
+                "a guess: the label that draws the weakest response. Raise the rate of the encoder or max_retries.",
+                stacklevel=2,
+            )
+        # |counts - response|^2 without |counts|^2, which is the same for all labels.
+        nearness = 2 * counts @ self.responses_.T - (self.responses_**2).sum(axis=1)
+        nearness = np.where(self.frequency_ > 0, nearness, -np.inf)  # no response is known of labels without a sample
+        return self.classes_[_largest(scores, self._totals(counts), nearness, self.frequency_)]
+
+    def _member(self) -> np.ndarray:
+        """Return the weight of each neuron's vote for each label, array of shape (n_classes, n_neurons)."""
+        if self.vote == "weighted":
+            total = self.responses_.sum(axis=0)
+            return self.responses_ / np.where(total > 0, total, 1)
+        return (self.labels_[None, :] == np.arange(len(self.classes_))[:, None]).astype(float)
+
+    def _totals(self, counts: np.ndarray) -> np.ndarray:
+        return counts @ self._member().T
+
+    def _sizes(self) -> np.ndarray:
+        sizes = self._member().sum(axis=1)
+        return np.where(sizes > 0, sizes, 1)
+
+
+def _largest(*keys: np.ndarray) -> np.ndarray:
+    """Return the column of the largest first key in each row; of equal ones that of the largest second key, and so on.
+
+    Parameters
+    ----------
+    *keys : array of shape (n_rows, n_columns), or (n_columns,) for a key that is the same in all rows
+    """
+    left = np.ones(keys[0].shape, dtype=bool)
+    for key in keys:
+        among = np.where(left, key, -np.inf)
+        left = among == among.max(axis=1, keepdims=True)
+    return left.argmax(axis=1)

@@ -1,5 +1,6 @@
 """The command line: what it prints, and one line with a non-zero exit for every error."""
 
+import os
 import subprocess
 import sys
 
@@ -137,6 +138,15 @@ def test_interrupt_is_recorded(folder, capsys):
         (["run", "power.py", "fail=disk"], "OSError: first disk second line (traceback in runs/power/"),
         (["show", "power"], "There is no run 'power' in runs. The last runs there: none."),
         (["resume", "power"], "There is no run 'power' in runs."),
+        (
+            ["resume", "mnist_stdp"],
+            "There is no run 'mnist_stdp' in runs. The last runs there: none. Start it with: hrsnn run m",
+        ),
+        (
+            ["resume", "runs/lorenz/20260131-120000"],
+            "There is no run 'runs/lorenz/20260131-120000' in runs. The last runs there: none. Start it with: ",
+        ),
+        (["run", "power.py", "--folder", "/proc/nope"], "The folder of runs, /proc/nope, cannot be written ("),
         (["list", "more"], "unknown argument 'more'"),
     ],
 )
@@ -145,6 +155,33 @@ def test_error_is_one_line_and_a_status(arguments, message, capsys):
     error = capsys.readouterr().err
     assert error.startswith(f"hrsnn: {message}")
     assert error.count("\n") == 1
+
+
+def test_a_reader_that_has_enough_is_no_error():
+    command = f"{sys.executable} -W ignore -m hrsnn.lab.cli list"
+    script = f"set -o pipefail; {command} | head -1"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Studies (hrsnn run NAME):\n", "")
+
+
+@pytest.mark.slow
+def test_without_a_compiler_a_study_runs_in_numpy_and_says_so_once(folder):
+    """Two images and two neurons: nothing is learnt, and all is run."""
+    small = (
+        "data=digits n_train=2 n_test=1 n_neurons=2 max_retries=0 n_epochs=1 n_batches=2 warm_up=1 n_label_samples=1"
+    )
+    command = [sys.executable, "-m", "hrsnn.lab.cli", "run", "mnist_stdp", "--quick", *small.split()]
+    (folder / "empty").mkdir()
+    environment = {**os.environ, "PATH": str(folder / "empty"), "HRSNN_CACHE": str(folder / "cache")}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    said = [line for line in done.stderr.splitlines() if "y_pred contains classes" not in line]
+    assert len(said) == 1, said
+    assert "'g++' is not on the PATH. Install g++ (Debian: apt install g++) or set CXX" in said[0]
+    assert said[0].endswith("networks run in NumPy, step by step, which is tens to hundreds of times slower.")
+    (run,) = list_runs(folder / "runs")
+    assert run.metrics["spikes_per_image_quantised"] > 0
+    assert not (folder / "cache").exists()
 
 
 def test_command_is_needed(capsys):

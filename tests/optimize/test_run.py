@@ -168,6 +168,27 @@ def test_failures_carry_their_message_and_the_search_goes_on(tmp_path):
     assert [e.message for e in resume(tmp_path).evaluations] == messages
 
 
+def of_another_signature(x):
+    return x
+
+
+@pytest.mark.parametrize("options", [{}, pytest.param({"n_workers": 2}, marks=pytest.mark.slow)])
+def test_an_objective_that_fails_everywhere_stops_after_the_first_design(tmp_path, options):
+    if options:
+        pytest.importorskip("distributed")
+    message = r"failed at all of the first 4 points, at 4 with .*unexpected keyword argument 'y'"
+    with pytest.raises(RuntimeError, match=message):
+        minimize(of_another_signature, SPACE, 50, n_initial=4, folder=tmp_path, **options)
+    assert stored(tmp_path) == 4
+    search = resume(tmp_path, 7, objective=bowl)  # mended, it goes on
+    assert len(search.successes) == 3
+
+
+def test_fewer_calls_than_the_first_design_may_fail_no_less():
+    with pytest.raises(RuntimeError, match="failed at all of the first 2 points"):
+        minimize(of_another_signature, SPACE, 2, n_initial=4)
+
+
 def test_ctrl_c_stops_the_search_and_frees_the_folder(tmp_path):
     calls = iter([1.0, KeyboardInterrupt("by the user")])
 
@@ -313,8 +334,12 @@ def test_bad_folders_are_refused(tmp_path):
     ("arguments", "error", "match"),
     [
         ({"objective": 3}, TypeError, "objective must be callable, got 3"),
-        ({"n_calls": 0}, ValueError, "n_calls must be positive, got 0"),
-        ({"n_draws": 0}, ValueError, "n_draws must be positive, got 0"),
+        ({"n_calls": 0}, ValueError, "n_calls must be an integer of at least 1, got 0"),
+        ({"n_calls": 2.5}, ValueError, "n_calls must be an integer of at least 1, got 2.5"),
+        ({"n_workers": 1.5}, ValueError, "n_workers must be an integer of at least 1, got 1.5"),
+        ({"seed": -1}, ValueError, "seed must be an integer in"),
+        ({"xi": -1}, ValueError, "xi must not be negative, got -1"),
+        ({"n_draws": 0}, ValueError, "n_draws must be an integer of at least 1, got 0"),
         ({"timeout": -1}, ValueError, "timeout must be positive, got -1"),
         ({"space": {"x": (1, 0)}}, ValueError, "needs low < high"),
     ],

@@ -165,7 +165,7 @@ def test_asking_takes_under_a_second_at_100_points_in_8_laws():
         ({"metric": "euclid"}, "metric must be one of 'auto', 'quantile', .* got 'euclid'"),
         ({"batch": "none"}, "batch must be one of 'believer', 'liar', got 'none'"),
         ({"nu": 2}, "nu must be one of 0.5, 1.5, 2.5, got 2"),
-        ({"n_initial": 1}, "n_initial must be at least 2, got 1"),
+        ({"n_initial": 1}, "n_initial must be an integer of at least 2, got 1"),
     ],
 )
 def test_bad_searches_are_refused(arguments, match):

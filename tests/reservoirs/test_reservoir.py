@@ -54,8 +54,10 @@ def numpy_target():
 
 
 @cache
-def liquid(backend, spikes="regular", graph_seed=0, n_features=2):
+def liquid(backend, spikes="regular", graph_seed=0, n_features=2, loops=0.0):
     graph = topology.random(N, 0.25, w_scale=2, seed=graph_seed)
+    if loops:
+        graph.add_weighted_edges_from((node, node, loops) for node in list(graph))
     return Liquid(
         graph, n_features, neuron=NEURON, inhibitory=INHIBITORY, synapse=STDP(**HETEROGENEOUS),
         code=PopulationCode(n_fields=8, step=10 * ms, spikes=spikes),
@@ -103,6 +105,43 @@ def test_poisson_inputs_equal_the_numpy_loop():
     loop = Loop(network)
     expected = loop.run(TABLE, FORCED, FRESH, learn=False, readout=READOUT, squares=True)
     compare(network.run(TABLE, network.start(), forced=FORCED, fresh=FRESH, readout=READOUT), *expected)
+
+
+def test_a_self_loop_is_a_synapse_like_all_others():
+    network = liquid("runtime", loops=1.5)
+    expected = Loop(network).run(TABLE, np.ones(N_STEPS, bool), np.zeros(N_STEPS, bool), learn=False, squares=True)
+    response = network.run(TABLE, network.start())
+    compare(response, *expected)
+    without = liquid("runtime")
+    assert len(response.i) != len(without.run(TABLE, without.start()).i)
+
+
+def edited(change):
+    graph = topology.random(5, 0.5, seed=0)
+    u, v = next(iter(graph.edges))
+    changed = change(graph, u, v)
+    return graph if changed is None else changed
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda g, u, v: np.eye(3), TypeError, r"graph must be a networkx.DiGraph, got ndarray"),
+        (lambda g, u, v: nx.DiGraph(), ValueError, "graph has no nodes: a reservoir needs one neuron at least"),
+        (lambda g, u, v: nx.MultiDiGraph(g), TypeError, "got a MultiDiGraph. Add the weights of parallel edges up"),
+        (lambda g, u, v: g.to_undirected(), TypeError, r"graph must be directed, .* graph.to_directed\(\) has"),
+        (lambda g, u, v: g.edges[u, v].pop("weight") and None, ValueError, r"Edge \d -> \d has no attribute 'weight'"),
+        (
+            lambda g, u, v: g.add_edge(u, v, weight=np.nan),
+            ValueError,
+            r"Edge \d -> \d has weight nan. Weights must be f",
+        ),
+        (lambda g, u, v: g.add_node(u, type="X"), ValueError, r"Node \d has type 'X'. It must be 'E' .* or 'I'"),
+    ],
+)
+def test_graphs_that_are_no_networks_are_refused(change, error, message):
+    with pytest.raises(error, match=message):
+        Reservoir(edited(change)).fit(series(20))
 
 
 def test_a_single_feature_equals_the_numpy_loop():
@@ -427,7 +466,7 @@ def test_bad_input_is_named(call, message):
 
 
 def test_wrong_number_of_columns_or_steps_is_named(forecaster):
-    with pytest.raises(ValueError, match="X has 1 columns, but this Reservoir was fitted with 2"):
+    with pytest.raises(ValueError, match="X has 1 features, but Reservoir is expecting 2 features"):
         forecaster.reservoir_.transform(np.zeros((5, 1)))
     with pytest.raises(ValueError, match="n_steps must be an integer of at least 1, got 0"):
         forecaster.forecast(0)

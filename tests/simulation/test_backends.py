@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from brian2 import prefs
 
 from hrsnn.simulation import backends
 from hrsnn.simulation.backends import BackendUnavailable, cache_folder, compile_flags, compiler, resolve, use_backend
@@ -48,6 +49,40 @@ def test_without_a_compiler_auto_is_runtime_and_cpp_says_what_to_do(tools):
     with pytest.raises(BackendUnavailable, match=advice):
         use_backend("cpp")
     assert resolve() == "runtime"
+
+
+@pytest.fixture
+def target():
+    """Set Brian2's target, for a test."""
+    before = prefs.codegen.target
+    yield lambda name: setattr(prefs.codegen, "target", name)
+    prefs.codegen.target = before
+
+
+def test_without_a_compiler_brian2_is_kept_to_numpy_and_a_warning_says_so_once(tools, target):
+    target("auto")
+    backends._warn_of_numpy.cache_clear()
+    assert backends.runtime_target() == "auto"
+    (tools / "g++").unlink()
+    advice = r"Install g\+\+ .* or set CXX\. Without one networks run in NumPy, .* slower"
+    with pytest.warns(UserWarning, match=advice):
+        assert backends.runtime_target() == "numpy"
+    assert backends.runtime_target() == "numpy"  # without a second warning, which would be an error here
+    target("cython")
+    assert backends.runtime_target() == "cython"  # who asks for it by name gets it
+
+
+@pytest.mark.parametrize("make", [backends.precompiled_header, lambda: backends.make_cache(backends.cache_folder())])
+def test_a_cache_that_cannot_be_written_is_named_with_its_variable(tools, monkeypatch, make):
+    monkeypatch.setenv("HRSNN_CACHE", "/proc/nope")
+    with pytest.raises(
+        OSError, match=r"cache of compiled programs, /proc/nope, .* HRSNN_CACHE is set to it\)\. Set HRSNN"
+    ):
+        make()
+    monkeypatch.delenv("HRSNN_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/other")
+    with pytest.raises(OSError, match=r"/proc/other/hrsnn, .*; HRSNN_CACHE is not set\)\. Set HRSNN_CACHE to a folder"):
+        make()
 
 
 def test_the_environment_names_the_compiler(tools, monkeypatch):

@@ -14,7 +14,18 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.integrate import solve_ivp
 
 from hrsnn import Gamma, Normal, Uniform
-from hrsnn.models import LIF, STDP, AdaptiveConductanceLIF, ConductanceLIF, PowerLawSTDP, Static
+from hrsnn.models import (
+    LIF,
+    STDP,
+    AdaptiveConductanceLIF,
+    AdaptiveLIF,
+    BalancedSTDP,
+    ConductanceLIF,
+    CrossModalSTDP,
+    PowerLawSTDP,
+    ShortTerm,
+    Static,
+)
 from hrsnn.simulation.functions import FUNCTIONS
 from hrsnn.simulation.integration import ExponentialEuler
 from hrsnn.simulation.model import NeuronModel, SynapseModel
@@ -47,6 +58,26 @@ def _numpy_target():
         (lambda: LIF(tau_m=0 * ms), ValueError, "LIF parameter tau_m must be positive, got 0 s"),
         (lambda: PowerLawSTDP(tau=-1 * ms), ValueError, "PowerLawSTDP parameter tau must be positive, got -0.001 s"),
         (lambda: LIF(t_ref=-1 * ms), ValueError, "LIF parameter t_ref must not be negative"),
+        (lambda: PowerLawSTDP(eta=-1), ValueError, "PowerLawSTDP parameter eta must not be negative, got -1\\."),
+        (lambda: PowerLawSTDP(offset=1.5), ValueError, r"PowerLawSTDP parameter offset must be in \[0, 1\], got 1.5"),
+        (lambda: PowerLawSTDP(mu=-0.5), ValueError, "PowerLawSTDP parameter mu must not be negative, got -0.5"),
+        (lambda: PowerLawSTDP(w_max=-1.0), ValueError, "PowerLawSTDP parameter w_max must not be negative, got -1"),
+        (lambda: CrossModalSTDP(gain=-3.0), ValueError, "CrossModalSTDP parameter gain must not be negative"),
+        (lambda: CrossModalSTDP(eta=-3.0), ValueError, "CrossModalSTDP parameter eta must not be negative"),
+        (lambda: STDP(A_plus=-0.1), ValueError, "STDP parameter A_plus must not be negative, got -0.1"),
+        (lambda: STDP(A_minus=-0.1), ValueError, "STDP parameter A_minus must not be negative, got -0.1"),
+        (lambda: STDP(w_min=2.0), ValueError, "STDP parameter w_min must not exceed w_max, got 2.0 and 1.0"),
+        (lambda: BalancedSTDP(ratio=-1.0), ValueError, "BalancedSTDP parameter ratio must not be negative"),
+        (lambda: BalancedSTDP(w_max=-1.0), ValueError, "BalancedSTDP parameter w_min must not exceed w_max"),
+        (lambda: ShortTerm(U=1.1), ValueError, r"ShortTerm parameter U must be in \[0, 1\], got 1.1"),
+        (lambda: LIF(v_reset=2.0), ValueError, "LIF parameter v_reset must not exceed v_thresh, got 2.0 and 1.0"),
+        (lambda: ConductanceLIF(v_reset=0 * mV), ValueError, "v_reset must not exceed v_thresh, got 0. V and -40. mV"),
+        (lambda: AdaptiveLIF(theta_plus=-1.0), ValueError, "AdaptiveLIF parameter theta_plus must not be negative"),
+        (
+            lambda: AdaptiveConductanceLIF(theta_plus=-1 * mV),
+            ValueError,
+            "parameter theta_plus must not be negative, got -0.001 V",
+        ),
         (lambda: LIF(v_thresh="1"), TypeError, "LIF parameter v_thresh must be a number, a Quantity or a law, got '1'"),
         (lambda: LIF(v_thresh=None), TypeError, "LIF parameter v_thresh must be a number.*, got None"),
         (lambda: LIF(v_thresh=True), TypeError, "LIF parameter v_thresh must be a number.*, got True"),
@@ -156,9 +187,13 @@ def test_draws_repeat_with_the_generator_and_follow_the_law():
 
 def test_draws_that_cannot_be_are_refused():
     rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match=r"LIF parameter tau_m must be positive, got .* lower bound: low="):
+    with pytest.raises(ValueError, match=r"LIF parameter tau_m must be positive, got .* A law takes bounds: low="):
         LIF(tau_m=Normal(10 * ms, 10 * ms)).draw(1000, rng)
     assert (LIF(tau_m=Normal(10 * ms, 10 * ms, low=1 * ms)).draw(1000, rng)["tau_m"] >= 1 * ms).all()
+    with pytest.raises(ValueError, match="STDP parameter A_plus must not be negative, got -"):
+        STDP(A_plus=Normal(0.01, 0.1)).draw(1000, rng)
+    with pytest.raises(ValueError, match="STDP parameter w_min must not exceed w_max, got"):
+        STDP(w_max=Uniform(-0.1, 1.0)).draw(1000, rng)
     with pytest.raises(ValueError, match="is a search space"):
         LIF(tau_m=Gamma(mean=(5 * ms, 50 * ms), shape=3)).draw(10, rng)
     with pytest.raises(ValueError, match=r"LIF has laws \(tau_m\): pass rng"):

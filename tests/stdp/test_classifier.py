@@ -30,6 +30,8 @@ NEURON = AdaptiveConductanceLIF(theta_plus=0.2 * mV)
 N_TRAIN = 600
 CHANCE = 0.1
 cpp = pytest.mark.cpp
+# These networks are small and see little: they are silent on many samples.
+pytestmark = pytest.mark.filterwarnings("ignore:.* samples drew no spike:UserWarning")
 
 
 def classifier(**settings):
@@ -62,6 +64,21 @@ def test_it_learns_digits(fitted, data):
     assert fitted.score(data[1], data[3]) > 4 * CHANCE
     assert set(fitted.classes_) == set(range(10))
     assert len(set(fitted.labels_) - {-1}) >= 6
+
+
+@cpp
+def test_silent_samples_are_told_and_do_not_get_the_first_class(fitted, data):
+    names = np.array(list("jabcdefghi"))[data[2]]  # the same training, in which 0 has the last name
+    other = clone(fitted).fit(data[0], names)
+    blank = np.zeros((2, 64), dtype=np.uint8)
+    with pytest.warns(UserWarning, match="2 of 2 samples drew no spike of a neuron with a label"):
+        answers = fitted.predict(blank)
+    weakest = fitted.classes_[(fitted.readout_.responses_**2).sum(axis=1).argmin()]
+    assert_array_equal(answers, weakest)
+    assert fitted.n_silent_ == 2
+    mixed = np.concatenate([blank, data[1]])
+    assert_array_equal(np.array(list("jabcdefghi"))[fitted.predict(mixed)], other.predict(mixed))
+    assert fitted.n_silent_ == (~fitted.transform(mixed)[:, fitted.labels_ >= 0].any(axis=1)).sum() > 2
 
 
 @cpp
@@ -267,6 +284,7 @@ def test_killed_training_resumes_bit_for_bit(data, tmp_path):
     ("settings", "error", "message"),
     [
         ({"n_neurons": 0}, ValueError, "n_neurons must be an integer of at least 1, got 0"),
+        ({"n_neurons": 2.5}, ValueError, "n_neurons must be an integer of at least 1, got 2.5"),
         ({"n_epochs": 0}, ValueError, "n_epochs must be an integer of at least 1, got 0"),
         ({"batch_size": 2.5}, ValueError, "batch_size must be an integer"),
         ({"w_total": -1.0}, ValueError, "w_total must be positive"),
@@ -317,7 +335,7 @@ def test_wrong_samples_are_named(fitted, data):
     X, _, y, _ = data
     with pytest.raises(ValueError, match=r"y must have shape \(20,\), one label a sample, got \(19,\)"):
         classifier().fit(X[:20], y[:19])
-    with pytest.raises(ValueError, match="X has 60 columns, but this STDPClassifier learnt from 64"):
+    with pytest.raises(ValueError, match="X has 60 features, but STDPClassifier is expecting 64 features"):
         fitted.predict(X[:, :60])
     with pytest.raises(ValueError, match="X has NaN"):
         classifier().fit(np.full((3, 64), np.nan))

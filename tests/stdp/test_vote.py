@@ -1,8 +1,10 @@
 """NeuronVote against loops that follow its definition word for word."""
 
+import warnings
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
@@ -18,11 +20,12 @@ def mean_counts(counts, y):
     ]
 
 
-def named(responses):
+def named(responses, frequency):
     labels = []
     for n in range(len(responses[0])):
         best = max(response[n] for response in responses)
-        labels.append(-1 if best == 0 else [response[n] for response in responses].index(best))
+        tied = [c for c, response in enumerate(responses) if response[n] == best]
+        labels.append(-1 if best == 0 else min(tied, key=lambda c: (sum(responses[c]), -frequency[c])))
     return labels
 
 
@@ -64,7 +67,7 @@ def test_votes_equal_brute_force(experiment, vote):
     responses = mean_counts(plain, y)
     assert_array_equal(fitted.classes_, sorted(set(y)))
     assert_allclose(fitted.responses_, responses, rtol=1e-12)
-    labels = named(fitted.responses_.tolist())
+    labels = named(fitted.responses_.tolist(), [y.count(label) for label in sorted(set(y))])
     assert_array_equal(fitted.labels_, labels)
     for sample, scores in zip(test.astype(int).tolist(), fitted.scores(test), strict=True):
         if vote == "mean":
@@ -72,17 +75,69 @@ def test_votes_equal_brute_force(experiment, vote):
         else:
             right = scores_by_weight(responses, sample)
         assert_allclose(scores, right, rtol=1e-12)
-    winners = [fitted.classes_[list(scores).index(max(scores))] for scores in fitted.scores(test)]
-    assert_array_equal(fitted.predict(test), winners)
+    scores, answers = fitted.scores(test), predict(fitted, test)
+    assert_array_equal(scores[np.arange(4), np.searchsorted(fitted.classes_, answers)], scores.max(axis=1))
+    assert fitted.n_silent_ == (scores.max(axis=1) == 0).sum()
 
 
-def test_ties_go_to_the_first_label_and_silent_neurons_to_none():
+def predict(vote, counts):
+    """Predict, and let the guesses for silent samples pass."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return vote.predict(counts)
+
+
+@given(experiments(), st.sampled_from(["mean", "weighted"]))
+@settings(max_examples=200)
+def test_answers_do_not_depend_on_the_order_of_the_labels(experiment, vote):
+    """Reversed names give reversed answers, where no two labels draw responses of one strength."""
+    counts, y, test = experiment
+    one, two = NeuronVote(vote).fit(counts, y), NeuronVote(vote).fit(counts, -y)
+    strengths = np.round((one.responses_**2).sum(axis=1), 9)
+    assume(len(set(strengths.tolist())) == len(strengths))
+    assert_array_equal(predict(one, np.zeros_like(test)), -predict(two, np.zeros_like(test)))
+
+
+def test_a_silent_sample_gets_the_label_of_the_weakest_response_and_is_told():
+    counts = np.array([[9, 0], [9, 0], [0, 3], [0, 3], [5, 5]])
+    for labels in (["a", "a", "b", "b", "c"], ["z", "z", "b", "b", "c"]):
+        vote = NeuronVote().fit(counts, labels)
+        with pytest.warns(UserWarning, match="2 of 3 samples drew no spike of a neuron with a label"):
+            answers = vote.predict(np.array([[0, 0], [2, 0], [0, 0]]))
+        assert answers.tolist() == ["b", labels[0], "b"]
+        assert vote.n_silent_ == 2
+    assert vote.predict(np.array([[2, 0]])) == "z"
+    assert vote.n_silent_ == 0
+
+
+def test_where_no_response_is_weaker_the_most_frequent_label_is_the_guess():
+    for labels, right in (([0, 0, 1, 1, 1], 1), ([1, 1, 0, 0, 0], 0)):
+        vote = NeuronVote().fit(np.zeros((5, 2)), labels)
+        assert_array_equal(predict(vote, np.zeros((1, 2))), [right])
+
+
+def test_ties_go_to_the_label_whose_neurons_fire_most_in_total():
+    counts = np.array([[4, 4, 0], [0, 0, 4]])  # two neurons of one label, one of the other
+    for labels, right in (([0, 1], 0), ([1, 0], 1)):
+        vote = NeuronVote().fit(counts, labels)
+        assert_array_equal(vote.scores(np.array([[1, 3, 2]])), [[2, 2]])
+        assert_array_equal(vote.predict(np.array([[1, 3, 2]])), [right])
+
+
+def test_then_to_the_label_whose_response_is_nearest():
+    counts = np.array([[4, 0], [0, 9]])
+    for labels, right in (([0, 1], 0), ([1, 0], 1)):
+        vote = NeuronVote().fit(counts, labels)
+        assert_array_equal(vote.predict(np.array([[3, 3]])), [right])
+
+
+def test_neurons_are_named_after_the_label_they_tell_most_about_and_silent_ones_after_none():
     vote = NeuronVote().fit(np.array([[2, 0, 1], [2, 0, 4]]), ["b", "a"])
     assert_array_equal(vote.classes_, ["a", "b"])
     assert_array_equal(vote.responses_, [[2, 0, 4], [2, 0, 1]])
-    assert_array_equal(vote.labels_, [0, -1, 0])
-    assert_array_equal(vote.scores(np.array([[3, 9, 1]])), [[2, 0]])  # "b" has no neuron, the silent one no vote
-    assert_array_equal(vote.predict(np.array([[3, 9, 1], [0, 9, 0]])), ["a", "a"])
+    assert_array_equal(vote.labels_, [1, -1, 0])
+    assert_array_equal(vote.scores(np.array([[3, 9, 1]])), [[1, 3]])  # the silent neuron has no vote
+    assert_array_equal(vote.predict(np.array([[3, 9, 1]])), ["b"])
 
 
 def test_weighted_votes_use_every_response():

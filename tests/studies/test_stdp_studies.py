@@ -56,6 +56,28 @@ def figures(run):
     return {path.stem for path in run.folder.glob("figures/*.png")}
 
 
+@pytest.mark.parametrize(
+    ("name", "setting", "message"),
+    [
+        ("mnist_stdp", "theta_plus=3 ms", "AdaptiveConductanceLIF parameter theta_plus has the wrong unit"),
+        ("mnist_stdp", "n_neurons=0", "n_neurons must be an integer of at least 1, got 0"),
+        ("mnist_stdp", "max_retries=-1", "max_retries must be an integer of at least 0, got -1"),
+        ("caltech_stdp", "eta=-1", "PowerLawSTDP parameter eta must not be negative, got -1."),
+        ("caltech_stdp", "connectivity=2", "connectivity must be in"),
+        ("stdp_threshold", "thresholds=0.1, -1", "threshold must"),
+        ("stdp_size", "sizes=100, 0", "n_neurons must be an integer of at least 1, got 0"),
+        ("stdp_spikes", "theta_plus=-1 mV", "AdaptiveConductanceLIF parameter theta_plus must not be negative"),
+        ("stdp_regimes", "n_neurons=0", "n_neurons must be an integer of at least 1, got 0"),
+    ],
+)
+def test_settings_are_checked_before_data_are_looked_for(name, setting, message, tmp_path, monkeypatch, capsys):
+    for loader in ("mnist", "caltech101"):
+        monkeypatch.setattr(datasets, loader, lambda *_, **__: pytest.fail("it looked for data"))
+    monkeypatch.setitem(_stdp.IMAGES, "mnist", datasets.mnist)
+    assert main(["run", name, setting, "--folder", str(tmp_path)]) == 1
+    assert message in capsys.readouterr().err
+
+
 @pytest.fixture(scope="module")
 def mnist_run(tmp_path_factory):
     return study(tmp_path_factory.mktemp("runs"), "mnist_stdp", *SMALL, *PRUNED, *AS_SWEEPS)
