@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from brian2 import Hz, ms
 
 from hrsnn.lab import main, study
-from hrsnn.lab.runs import Run
 from hrsnn.metrics import paired, sops
 from hrsnn.models import LIF
 from hrsnn.studies import _classify, _liquid
@@ -62,19 +64,18 @@ def surrogate(
     task = _classify.Task(**run.cached("task", lambda: vars(TASKS[data](n_train, n_test))))
     rows: list[dict[str, Any]] = []
     parts = {share: task.share(share) for share in shares}
-    jobs = [(n, share, name, seed) for n in sizes for share in shares for name in networks for seed in seeds]
-    for n, share, name, seed in run.progress(jobs, label="networks"):
-        part = parts[share]
-
-        def measure() -> dict[str, Any]:
-            if name in TRAINED:  # noqa: B023
-                return _trained(run, part, name, n, seed, n_epochs, learning_rate, n_compared, backend)  # noqa: B023
-            fraction, probability = INPUTS[data]
-            own = dict(RESERVOIR, input_fraction=fraction, input_probability=probability, backend=backend)
-            return _plastic(part, name, n, seed, min(n_learn, len(part.y_train)), own)  # noqa: B023
-
-        found = run.cached(f"{name}_{n}_{share}_{seed}", measure)
-        rows.append({"n_neurons": n, "n_samples": len(part.y_train), "variant": name, "seed": seed, **BLANK, **found})
+    fraction, probability = INPUTS[data]
+    own = dict(RESERVOIR, input_fraction=fraction, input_probability=probability, backend=backend)
+    jobs: dict[str, Callable[[], dict[str, Any]]] = {}
+    named: list[dict[str, Any]] = []
+    for n, share, name, seed in product(sizes, shares, networks, seeds):
+        key, part = f"{_word(name)}_{n}_{share}_{seed}", parts[share]
+        learnt = partial(_trained, part, name, n, seed, n_epochs, learning_rate, n_compared, backend)
+        plastic = partial(_plastic, part, name, n, seed, min(n_learn, len(part.y_train)), own)
+        jobs[key] = partial(learnt, run.checkpoint(key)) if name in TRAINED else plastic
+        named.append({"n_neurons": n, "n_samples": len(part.y_train), "variant": name, "seed": seed})
+    for what, found in zip(named, run.results(jobs, label="networks"), strict=True):
+        rows.append({**what, **BLANK, **found})
         run.table("networks", rows)
     table = paired.means(rows, ("n_neurons", "n_samples", "variant"), VALUES)
     run.table("means", table)
@@ -96,7 +97,6 @@ def surrogate(
 
 
 def _trained(
-    run: Run,
     task: _classify.Task,
     name: str,
     n: int,
@@ -105,6 +105,7 @@ def _trained(
     learning_rate: float,
     n_compared: int,
     backend: str,
+    checkpoint: Path,
 ) -> dict[str, Any]:
     """Return what a network trained by gradients answers, and how its spikes compare with Brian2's."""
     from hrsnn.gradient import Layer, SpikingClassifier
@@ -117,7 +118,7 @@ def _trained(
         n_epochs=n_epochs,
         learning_rate=learning_rate,
         validation=0.0,
-        checkpoint=run.checkpoint(f"{name}_{n}_{len(task.y_train)}_{seed}"),
+        checkpoint=checkpoint,
         seed=seed,
     ).fit(task.X_train, task.y_train)
     spikes = classifier.spikes(task.X_test)[0]
