@@ -33,12 +33,13 @@ def sounds(n_train, n_test):
 def test_surrogate_compares_networks_and_their_spikes_with_brian2(tmp_path, monkeypatch):
     monkeypatch.setitem(surrogate.TASKS, "fsdd", sounds)
     small = ["sizes=[16]", "n_train=80", "n_test=20", "n_epochs=8", "seeds=[0]", "n_compared=4"]
-    run = study(tmp_path, "surrogate", *small, "networks=[HoNB, HeNB]")
+    run = study(tmp_path, "surrogate", *small, "networks=[HoNB, HeNB, HeNB searched]", "n_calls=2")
     assert run.metrics["spikes_different"] == 0
     assert run.metrics["accuracy_HoNB"] > 0.8
     assert run.metrics["accuracy_HeNB"] > 0.8
     table = rows(run, "networks")
-    assert len(table) == 2
+    assert len(table) == 3
+    assert run.metrics["searched_law"].startswith("Gamma(mean=")
     trained = [row for row in table if row["variant"] == "HeNB"]
     for row in trained:  # one synapse from each neuron to each, so 16 operations a spike
         assert float(row["sops"]) == pytest.approx(16 * 16 * float(row["spikes"]))
