@@ -1,4 +1,4 @@
-"""A graph of NIR read as a chain of spiking layers, each with its weights, its own recurrence, and a readout at the end."""
+"""A graph of NIR read as a chain of spiking layers, each with weights and its own recurrence, and a readout."""
 
 from __future__ import annotations
 

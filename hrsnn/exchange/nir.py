@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import nir
 import numpy as np
@@ -13,12 +13,13 @@ from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 
 from hrsnn.exchange.chains import Chain, chain
 from hrsnn.exchange.neurons import Clock, from_node, to_node
-from hrsnn.gradient import Layer, SpikingClassifier, SpikingNetwork, SpikingRegressor
 from hrsnn.gradient.brian2_network import Simulation
+from hrsnn.gradient.estimators import SpikingClassifier, SpikingRegressor
+from hrsnn.gradient.network import Layer, SpikingNetwork
 
 __all__ = ["from_nir", "read", "to_nir", "write"]
 
-Estimator = SpikingClassifier | SpikingRegressor
+Estimator: TypeAlias = SpikingClassifier | SpikingRegressor
 
 
 def to_nir(
@@ -30,9 +31,9 @@ def to_nir(
     """Return a trained network as a graph of NIR.
 
     A layer k becomes ``w_k`` (Linear) and ``layer_k`` (CubaLIF, LIF or IF), recurrence is a cycle through
-    ``recurrent_k``, and delays are Delay nodes. The readout of an estimator is ``filter`` (LI), which filters the spikes
-    of the last layer, and ``readout`` (Affine): its output at the end of a frame is that of a ``SpikingRegressor``; that
-    of a ``SpikingClassifier`` are logits, to be averaged over frames.
+    ``recurrent_k``, and delays are Delay nodes. The readout of an estimator is ``filter`` (LI), which filters the
+    spikes of the last layer, and ``readout`` (Affine): its output at the end of a frame is that of a
+    ``SpikingRegressor``; that of a ``SpikingClassifier`` are logits, to be averaged over frames.
 
     Parameters
     ----------
@@ -212,7 +213,7 @@ def _read_layers(found: Chain, clock: Clock, dt: Quantity) -> tuple[list[Layer],
 
 def _readout(estimator: Estimator) -> tuple[np.ndarray, np.ndarray]:
     """Return weights (from, to) and bias of the readout, in the units of the targets."""
-    w, b = (np.asarray(estimator.weights_["readout"][key], float) for key in "wb")
+    w, b = (np.asarray(estimator.weights_["readout"][key], dtype=float) for key in "wb")
     if isinstance(estimator, SpikingRegressor):
         return w * estimator.y_spread_, b * estimator.y_spread_ + estimator.y_mean_
     return w, b
