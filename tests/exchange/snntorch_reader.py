@@ -1,4 +1,4 @@
-"""What snnTorch makes of a file of NIR, and a file that it writes: a script for a Python that has snntorch and nirtorch.
+"""What snnTorch makes of a file of NIR, and a file that it writes: a script for a Python with snntorch and nirtorch.
 
 ``python snntorch_reader.py run net.nir X.npy spikes.npy`` shows samples of shape (n_steps, n_samples, n_inputs) and
 keeps the spikes of the last layer. ``python snntorch_reader.py write net.nir X.npy spikes.npy`` makes a network of
@@ -43,7 +43,9 @@ def made():
     neuron = dict(init_hidden=True, reset_mechanism="zero", reset_delay=False)
     return torch.nn.Sequential(
         torch.nn.Linear(5, 12),
-        snntorch.Synaptic(alpha=torch.full((12,), 0.7), beta=torch.linspace(0.8, 0.95, 12), threshold=1.0, **neuron),
+        snntorch.Synaptic(
+            alpha=torch.full((12,), 0.7), beta=torch.linspace(0.8, 0.95, 12), threshold=torch.ones(12), **neuron
+        ),
         torch.nn.Linear(12, 6),
         snntorch.Leaky(beta=torch.full((6,), 0.9), threshold=torch.full((6,), 0.5), **neuron),
     )
@@ -56,6 +58,6 @@ if __name__ == "__main__":
         np.save(spikes, run(read(path), X))
     else:
         net = made()
-        nir.write(path, export_to_nir(net, torch.tensor(X[0])))
+        nir.write(path, export_to_nir(made(), torch.tensor(X[0, 0])))
         with torch.no_grad():
             np.save(spikes, np.array([net(values).numpy() > 0 for values in torch.tensor(X)]))

@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+import jax
 import nir
 import numpy as np
 import pytest
@@ -44,19 +46,25 @@ def samples():
 
 
 def trained(layers, samples, **settings):
-    settings = {"step": 4 * ms, "n_epochs": 2, "batch_size": 10, "validation": 0, **settings}
-    return SpikingClassifier(layers, **settings).fit(*samples)
+    return SpikingClassifier(layers, step=4 * ms, n_epochs=2, batch_size=10, validation=0, **settings).fit(*samples)
+
+
+@pytest.fixture(scope="module")
+def networks(samples):
+    """Each of the networks, trained once."""
+    return cache(lambda name: trained(NETWORKS[name], samples))
 
 
 def different(first, second):
     return [int((a != b).sum()) for a, b in zip(first, second, strict=True)]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::hrsnn.exchange.LossyExport")
 @pytest.mark.parametrize("euler", [None, 0.1 * ms])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_round_trip_gives_equal_spikes(name, euler, samples, tmp_path):
-    classifier = trained(NETWORKS[name], samples)
+def test_round_trip_gives_equal_spikes(name, euler, networks, samples, tmp_path):
+    classifier = networks(name)
     write(tmp_path / "net.nir", classifier, euler=euler)
     back = read(tmp_path / "net.nir")
     expected = classifier.spikes(samples[0], double=True)
@@ -66,8 +74,8 @@ def test_round_trip_gives_equal_spikes(name, euler, samples, tmp_path):
     np.testing.assert_allclose(back.predict_proba(samples[0]), classifier.predict_proba(samples[0]), atol=1e-6)
 
 
-def test_what_was_read_is_simulated_saved_and_trained_on(samples, tmp_path):
-    classifier = trained(NETWORKS["recurrent"], samples)
+def test_what_was_read_is_simulated_saved_and_trained_on(networks, samples, tmp_path):
+    classifier = networks("recurrent")
     back = from_nir(to_nir(classifier))
     expected = classifier.spikes(samples[0][:3], double=True)
     assert different(expected, back.simulate(samples[0][:3], backend="runtime")) == [0]
@@ -87,7 +95,7 @@ def test_regressor_comes_back_in_the_units_of_its_targets(samples, tmp_path):
     np.testing.assert_allclose(back.predict(X), regressor.predict(X), rtol=1e-5)
 
 
-def test_nodes_have_the_values_of_the_equations(samples):
+def test_nodes_have_the_values_of_the_equations():
     layer = Layer(2, LIF(tau_m=10 * ms, tau_e=4 * ms, v_rest=0.1, v_reset=-0.2, v_thresh=0.8, t_ref=0 * ms))
     network = SpikingNetwork([layer], 3, tau_out=20 * ms)
     weights = [{"w": np.arange(6.0).reshape(3, 2), "free": {}}]
@@ -119,7 +127,7 @@ def test_readout_is_a_filter_and_an_affine_map(samples):
 
 
 def euler_steps(graph, X, step):
-    """Spikes of a chain of CubaLIF or LIF nodes by the Euler steps of their equations, a spike a pulse of height one."""
+    """Spikes of a chain of CubaLIF nodes by the Euler steps of their equations, a spike a pulse of height one."""
     spikes = []
     for k in range(sum(name.startswith("layer_") for name in graph.nodes)):
         node, weight = graph.nodes[f"layer_{k}"], graph.nodes[f"w_{k}"].weight
@@ -133,8 +141,8 @@ def euler_steps(graph, X, step):
     return spikes
 
 
-def test_euler_steps_of_the_graph_are_our_steps_one_later_a_layer(samples):
-    classifier = trained(NETWORKS["feed-forward"], samples)
+def test_euler_steps_of_the_graph_are_our_steps_one_later_a_layer(networks, samples):
+    classifier = networks("feed-forward")
     graph = to_nir(classifier, euler=0.5 * ms)
     X = np.repeat(samples[0][0], 4, axis=0)
     for k, (ours, theirs) in enumerate(
@@ -145,12 +153,13 @@ def test_euler_steps_of_the_graph_are_our_steps_one_later_a_layer(samples):
         assert np.array_equal(ours[0, late:], theirs[:-late])
 
 
-def test_small_euler_steps_of_the_equations_come_near_our_rates(samples):
+def test_small_euler_steps_of_the_equations_come_near_our_rates():
     """The graph without ``euler`` is the differential equation: impulses of area one, steps as small as you like."""
     network = SpikingNetwork([Layer(1, LIF(t_ref=0 * ms, tau_m=15 * ms))], 1, step=1 * ms, dt=1 * ms)
     jump = 0.6  # of i_e at each spike, one in 1 ms
     weights = [{"w": np.array([[jump / network.units[0]]]), "free": {}}]
-    ours = float(network.run(weights, np.ones((1, 400, 1))).counts[0][0, 0])
+    with jax.enable_x64(True):
+        ours = float(network.run(weights, np.ones((1, 400, 1))).counts[0][0, 0])
     graph, step, n_steps = to_nir(network, weights), 1e-5, 40000
     impulses = np.zeros((n_steps, 1))
     impulses[::100] = 1 / step
@@ -184,7 +193,7 @@ def test_graphs_of_other_programs_are_read(nested):
     hidden, outer = (layer.neuron for layer in network.layers)
     assert isinstance(hidden, BiasedLIF)
     assert isinstance(outer, DeltaLIF)
-    assert (hidden.parameters["tau_e"], hidden.parameters["tau_m"]) == (4 * ms, 9 * ms)
+    assert (hidden.parameters["tau_e"] / ms, hidden.parameters["tau_m"] / ms) == pytest.approx((4, 9))
     assert outer.parameters["v_rest"] == 0.2  # what does not say where it starts does so at its leak
     np.testing.assert_allclose(hidden.parameters["bias"].values, [1, 0, -1])  # r w_in b
     synapses = network.synapses(found.weights_["layers"])
@@ -212,6 +221,7 @@ def snntorch(what, folder, X):
 needs_snntorch = pytest.mark.skipif(not SNNTORCH, reason="needs snntorch and nirtorch, or HRSNN_SNNTORCH=python")
 
 
+@pytest.mark.slow
 @needs_snntorch
 @pytest.mark.parametrize(
     "layers",
@@ -233,6 +243,7 @@ def test_snntorch_fires_the_same_spikes(layers, samples, tmp_path):
     assert (ours[:, late:] != theirs[:, :-late]).sum() == 0
 
 
+@pytest.mark.slow
 @needs_snntorch
 def test_what_snntorch_writes_fires_the_same_spikes(samples, tmp_path):
     X, _ = samples
@@ -277,7 +288,7 @@ def test_bad_settings_are_an_error():
         to_nir(network)
     with pytest.raises(ValueError, match="euler must be positive"):
         to_nir(network, network.weights(), euler=0 * ms)
-    with pytest.raises(ValueError, match="is not above the Euler step, 0.05 s"):
+    with pytest.raises(ValueError, match="is not above the Euler step"):
         from_nir(to_nir(network, network.weights()), euler=50 * ms)
 
 
@@ -308,7 +319,7 @@ THROUGH_W2 = [("input", "w"), ("w", "lif"), ("lif", "w2"), ("w2", "output")]
         (graph_of({"conv": nir.SumPool2d(np.ones(2), np.ones(2), np.zeros(2))}), "Node 'conv' is a SumPool2d, which"),
         (graph_of({"lif": nir.LIF(*np.ones((4, 3)))}), "'lif': tau|r has 3 values, but 2 neurons"),
         (graph_of(OTHER, [("input", "w"), ("w", "lif"), ("w", "lif2"), ("lif", "output")]), "only a chain"),
-        (graph_of(OTHER, THROUGH_W2), "'lif2', which no edge|drives no layer|0 spiking"),
+        (graph_of(OTHER, THROUGH_W2), "'lif' drives no spiking layer"),
         (graph_of({"w2": OTHER["w2"]}, THROUGH_W2), "without a filter"),
         (graph_of({"w": nir.Linear(np.ones((2, 2, 2)))}), r"'w' has weights of shape \(2, 2, 2\)"),
         (graph_of({"lif": nir.LIF(np.zeros(2), *np.ones((3, 2)))}), "Node 'lif'"),
@@ -335,7 +346,7 @@ def test_graphs_that_cannot_be_read_are_an_error(graph, said):
 
 
 def test_missing_file_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError, match="net.nir"):
+    with pytest.raises(FileNotFoundError, match=r"net\.nir"):
         read(tmp_path / "net.nir")
 
 
