@@ -38,7 +38,7 @@ def run(net, X):
 
 
 def made():
-    """Two layers with biases, one of them without a synaptic current, as snnTorch exports them."""
+    """Two layers, the first with biases, the second without a synaptic current."""
     torch.manual_seed(0)
     neuron = dict(init_hidden=True, reset_mechanism="zero", reset_delay=False)
     return torch.nn.Sequential(
@@ -46,7 +46,7 @@ def made():
         snntorch.Synaptic(
             alpha=torch.full((12,), 0.7), beta=torch.linspace(0.8, 0.95, 12), threshold=torch.ones(12), **neuron
         ),
-        torch.nn.Linear(12, 6),
+        torch.nn.Linear(12, 6, bias=False),
         snntorch.Leaky(beta=torch.full((6,), 0.9), threshold=torch.full((6,), 0.5), **neuron),
     )
 
