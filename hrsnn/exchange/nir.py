@@ -10,6 +10,7 @@ import nir
 import numpy as np
 from brian2 import Quantity, ms, second
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
+from sklearn.utils.validation import check_is_fitted
 
 from hrsnn.exchange.chains import Chain, chain
 from hrsnn.exchange.neurons import Clock, from_node, to_node
@@ -56,7 +57,11 @@ def to_nir(
     Raises
     ------
     ValueError
-        If NIR has no node for a neuron.
+        If NIR has no node for a neuron, or the weights of a network are missing.
+    TypeError
+        If it is something else that is to be written.
+    NotFittedError
+        If the estimator is not fitted.
 
     Warns
     -----
@@ -68,6 +73,9 @@ def to_nir(
             raise ValueError("to_nir needs the weights of a SpikingNetwork, or an estimator that has them.")
         network, found, estimator = trained, weights, None
     else:
+        if not isinstance(trained, (SpikingClassifier, SpikingRegressor)):
+            raise TypeError(f"to_nir takes a SpikingClassifier, SpikingRegressor or SpikingNetwork, got {trained!r}.")
+        check_is_fitted(trained, "weights_")
         network, found, estimator = trained.network_, trained.weights_["layers"], trained
     clock = Clock(float(network.dt), _euler(euler))
     nodes, edges = _layers(network, Simulation(network, found).state, clock)
@@ -206,6 +214,9 @@ def _read_layers(found: Chain, clock: Clock, dt: Quantity) -> tuple[list[Layer],
         if abs(steps - round(steps)) > 1e-6:
             raise ValueError(f"Node {stage.name!r} gets spikes after {stage.delay:g} s, no whole steps of dt = {dt}.")
         recurrent = stage.recurrent is not None
+        for matrix in (stage.w, stage.recurrent):
+            if matrix is not None and not np.isfinite(matrix).all():
+                raise ValueError(f"Node {stage.name!r} gets weights that are NaN or infinite.")
         layers.append(Layer(n, neuron, recurrent=recurrent, delay=round(steps) * dt))
         synapses.append({"w": stage.w * factor, **({"recurrent": stage.recurrent * factor} if recurrent else {})})
     return layers, synapses

@@ -12,6 +12,7 @@ import nir
 import numpy as np
 import pytest
 from brian2 import Hz, ms, mV, prefs
+from sklearn.exceptions import NotFittedError
 
 from hrsnn import Gamma
 from hrsnn.exchange import LossyExport, PerNeuron, from_nir, read, to_nir, write
@@ -287,6 +288,10 @@ def test_bad_settings_are_an_error():
     network = SpikingNetwork([Layer(2)], 1)
     with pytest.raises(ValueError, match="needs the weights"):
         to_nir(network)
+    with pytest.raises(TypeError, match="to_nir takes a SpikingClassifier"):
+        to_nir([Layer(2)])
+    with pytest.raises(NotFittedError, match="not fitted"):
+        to_nir(SpikingClassifier([Layer(2)]))
     with pytest.raises(ValueError, match="euler must be positive"):
         to_nir(network, network.weights(), euler=0 * ms)
     with pytest.raises(ValueError, match="is not above the Euler step"):
@@ -324,6 +329,7 @@ THROUGH_W2 = [("input", "w"), ("w", "lif"), ("lif", "w2"), ("w2", "output")]
         (graph_of({"w2": OTHER["w2"]}, THROUGH_W2), "without a filter"),
         (graph_of({"w": nir.Linear(np.ones((2, 2, 2)))}), r"'w' has weights of shape \(2, 2, 2\)"),
         (graph_of({"lif": nir.LIF(np.zeros(2), *np.ones((3, 2)))}), "Node 'lif'"),
+        (graph_of({"w": nir.Linear(np.full((2, 2), np.nan))}), "'lif' gets weights that are NaN"),
         (graph_of({"output": nir.Linear(np.ones((2, 2)))}), "1 spiking layers, 1 inputs and 0 outputs"),
         (
             graph_of(
