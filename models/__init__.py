@@ -3,20 +3,24 @@
 from hrsnn.models.adaptive_lif import AdaptiveConductanceLIF, AdaptiveLIF
 from hrsnn.models.balanced_stdp import BalancedSTDP
 from hrsnn.models.conductance_lif import ConductanceLIF
-from hrsnn.models.lif import LIF
+from hrsnn.models.delta import IF, DeltaLIF
+from hrsnn.models.lif import LIF, BiasedLIF
 from hrsnn.models.power_law_stdp import CrossModalSTDP, PowerLawSTDP
 from hrsnn.models.short_term import ShortTerm
 from hrsnn.models.static import Static
 from hrsnn.models.stdp import STDP
 
 __all__ = [
+    "IF",
     "LIF",
     "STDP",
     "AdaptiveConductanceLIF",
     "AdaptiveLIF",
     "BalancedSTDP",
+    "BiasedLIF",
     "ConductanceLIF",
     "CrossModalSTDP",
+    "DeltaLIF",
     "PowerLawSTDP",
     "ShortTerm",
     "Static",

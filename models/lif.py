@@ -37,3 +37,18 @@ class LIF(NeuronModel):
         "tau_i": 6 * ms,  # inhibitory synaptic time constant
         "drive": 0.0,  # constant input
     }
+
+
+class BiasedLIF(LIF):
+    """LIF neuron whose excitatory current goes to ``bias`` rather than to zero, as behind an affine layer.
+
+    References
+    ----------
+    .. [1] Pedersen et al. (2024), Neuromorphic intermediate representation (Affine before CubaLIF).
+    """
+
+    equations = LIF.equations.replace("-i_e/tau_e", "(bias - i_e)/tau_e")
+    defaults = {
+        **LIF.defaults,
+        "bias": 0.0,  # excitatory current without spikes
+    }

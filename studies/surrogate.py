@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import product
@@ -30,7 +31,8 @@ PAIRS = {
 }
 SPACE = {"tau_m": Gamma(mean=(5 * ms, 100 * ms), shape=(1, 20), low=2 * ms)}
 VALUES = ("accuracy", "spikes", "sops")
-BLANK = {"spikes_different": np.nan, "spikes_different_single": np.nan}
+DIFFERENT = ("spikes_different", "spikes_different_single", "nir_spikes_different")
+BLANK = dict.fromkeys(DIFFERENT, np.nan)
 TASKS = {"fsdd": _classify.spoken_digits, "nmnist": _classify.camera}
 N_WINDOWS = 4
 RESERVOIR: dict[str, Any] = dict(w_scale=0.5, input_weight=0.6, rate_max=200 * Hz, n_windows=N_WINDOWS)
@@ -69,7 +71,8 @@ def surrogate(
     shares: parts of the training clips, the question of figure 8 (are heterogeneous STDP networks ahead with few?).
     spikes: of a neuron in a test sample; sops: synaptic operations of a test sample, one a spike and synapse.
     spikes_different: spikes of n_compared test samples that Brian2 gives differently from JAX in double precision;
-    spikes_different_single: from JAX in the precision of the training.
+    spikes_different_single: from JAX in the precision of the training; nir_spikes_different: after the network was
+    written to a file of NIR and read again.
     """
     if data not in TASKS:
         raise ValueError(f"data must be one of {', '.join(TASKS)}, got {data!r}.")
@@ -105,7 +108,7 @@ def surrogate(
     largest = [row for row in table if (row["n_neurons"], row["n_samples"]) == _last(table)]
     run.save(data=task.name, **{f"accuracy_{_word(row['variant'])}": row["accuracy"] for row in largest})
     run.save(**{f"spikes_{_word(row['variant'])}": row["spikes"] for row in largest})
-    for key in ("spikes_different", "spikes_different_single"):
+    for key in DIFFERENT:
         run.save(**{key: int(np.nansum([row[key] for row in rows]))})
     x = "n_samples" if len(shares) > 1 else "n_neurons"
     shown = [row for row in rows if x == "n_neurons" or row["n_neurons"] == sizes[-1]]
@@ -127,6 +130,7 @@ def _trained(
     checkpoint: Path,
 ) -> dict[str, Any]:
     """Return what a network trained by gradients answers, and how its spikes compare with Brian2's."""
+    from hrsnn.exchange import nir
     from hrsnn.gradient import Layer, SpikingClassifier
 
     tau_m = {"HoNB": 20 * ms, "HeNB searched": searched}.get(name, TAU_M["E"])
@@ -145,11 +149,16 @@ def _trained(
     counts = spikes.sum(axis=(0, 1))
     some = task.X_test[:n_compared]
     brian2 = classifier.simulate(some, backend)[0]
+    double = classifier.spikes(some, double=True)[0]
+    with tempfile.TemporaryDirectory(prefix="hrsnn-nir-") as folder:
+        nir.write(Path(folder) / "network.nir", classifier)
+        read = nir.read(Path(folder) / "network.nir")
     return {
         "accuracy": float(classifier.score(task.X_test, task.y_test)),
         "spikes": float(counts.mean()) / len(task.X_test),
         "sops": sops(counts, np.full(n, n)) / len(task.X_test),
-        "spikes_different": int((classifier.spikes(some, double=True)[0] != brian2).sum()),
+        "spikes_different": int((double != brian2).sum()),
+        "nir_spikes_different": int((read.spikes(some, double=True)[0] != double).sum()),
         "spikes_different_single": int((spikes[:n_compared] != brian2).sum()),
     }
 

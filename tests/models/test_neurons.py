@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from brian2 import Network, SpikeGeneratorGroup, SpikeMonitor, StateMonitor, Synapses, ms, mV
+from brian2 import Hz, Network, SpikeGeneratorGroup, SpikeMonitor, StateMonitor, Synapses, ms, mV
 from numpy.testing import assert_allclose, assert_array_equal
 
 from hrsnn import Gamma, Uniform
-from hrsnn.models import LIF, AdaptiveConductanceLIF, AdaptiveLIF, ConductanceLIF
+from hrsnn.models import IF, LIF, AdaptiveConductanceLIF, AdaptiveLIF, BiasedLIF, ConductanceLIF, DeltaLIF
 
 DT = 0.1 * ms
 
@@ -160,3 +160,40 @@ def test_input_spikes_sum_in_the_current():
     run(4 * ms, source, group, synapses)
     # spikes act after the state update of their step, so 3 - 0.1 and 2 - 0.1 ms of decay
     assert_allclose(group.i_e, 0.4 * np.exp(-2.9 / 3) + 0.3 * np.exp(-1.9 / 3), rtol=1e-12)
+
+
+def test_what_arrives_moves_the_potential_by_its_weight():
+    group = DeltaLIF().build(2, name="exc", dt=DT)
+    group.i_e = [0.5, -0.2]
+    network = run(DT, group)
+    # It comes evenly over the step of 0.1 ms, and decays with 20 ms while it does.
+    assert_allclose(group.v, np.array([0.5, -0.2]) * 200 * (1 - np.exp(-1 / 200)), rtol=1e-12)
+    assert_allclose(group.i_e, 0, atol=1e-200)
+    before = np.array(group.v)
+    network.run(10 * ms, namespace={})
+    assert_allclose(group.v, before * np.exp(-10 / 20), rtol=1e-12)
+
+
+def test_integrator_counts_to_its_threshold():
+    group = IF(v_thresh=0.99).build(1, name="exc", dt=DT)
+    spikes = SpikeMonitor(group, name="spikes")
+    source = SpikeGeneratorGroup(1, np.zeros(9, int), np.arange(9) * 2 * ms, dt=DT, name="source")
+    synapses = Synapses(source, group, on_pre="i_e += 0.25", dt=DT, name="synapses")
+    synapses.connect()
+    run(20 * ms, group, spikes, source, synapses)
+    assert_allclose(spikes.t / ms, [6.1, 14.1])  # each fourth, a step after it arrived
+    assert_allclose(group.v, 0.25)
+
+
+def test_integrator_fires_at_the_rate_of_its_drive():
+    group = IF(drive=52 * Hz).build(1, name="exc", dt=DT)
+    spikes = SpikeMonitor(group, name="spikes")
+    run(400 * ms, group, spikes)
+    assert_allclose(np.diff(spikes.t / ms), 1000 / 52, atol=0.1)  # a step
+    assert spikes.num_spikes > 15
+
+
+def test_biased_current_goes_to_its_bias():
+    group = BiasedLIF(bias=0.4).build(1, name="exc", dt=DT)
+    run(2 * ms, group)
+    assert_allclose(group.i_e, 0.4 * (1 - np.exp(-2 / 3)), rtol=1e-12)

@@ -35,6 +35,7 @@ def test_surrogate_compares_networks_and_their_spikes_with_brian2(tmp_path, monk
     small = ["sizes=[16]", "n_train=80", "n_test=20", "n_epochs=8", "seeds=[0]", "n_compared=4"]
     run = study(tmp_path, "surrogate", *small, "networks=[HoNB, HeNB, HeNB searched]", "n_calls=2")
     assert run.metrics["spikes_different"] == 0
+    assert run.metrics["nir_spikes_different"] == 0
     assert run.metrics["accuracy_HoNB"] > 0.8
     assert run.metrics["accuracy_HeNB"] > 0.8
     table = rows(run, "networks")
