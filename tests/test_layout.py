@@ -37,7 +37,7 @@ ONLY = {
     "models": {"simulation"},
     "inputs": {"datasets", "laws", "simulation"},
     "optimize": {"laws", "plots"},
-    "lab": {"simulation"},
+    "lab": {"optimize", "simulation"},
 }
 # Outside packages that only some modules may import.
 RESERVED = {
