@@ -46,6 +46,7 @@ RESERVED = {
     "ot": {"optimize", "metrics"},
     "dask": {"optimize"},
     "distributed": {"optimize"},
+    "neo": {"exchange"},
     "jax": {"gradient"},
     "equinox": {"gradient"},
     "optax": {"gradient"},
