@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint docs results bench clean
+.PHONY: help demo test lint docs results bench wheel clean
 
 help:
 	@echo "make demo    install, train on handwritten digits, and write a report with figures"
@@ -13,6 +13,7 @@ help:
 	@echo "make docs    build the documentation in docs/_build/html"
 	@echo "make results list the commands behind every table of docs/results (PAGE=digits for one page)"
 	@echo "make bench   measure milliseconds an image"
+	@echo "make wheel   build the wheel, install it in an empty environment, and train from an empty folder"
 	@echo "make clean   remove what these make (runs/ stays)"
 
 demo: $(VENV)/.installed
@@ -35,6 +36,13 @@ results:
 
 bench: $(VENV)/.installed
 	$(BIN)/hrsnn run speed $(ARGS)
+
+wheel:
+	rm -rf build/wheel
+	$(PYTHON) -m venv build/wheel/env
+	$(PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel .
+	build/wheel/env/bin/python -m pip install --quiet --disable-pip-version-check build/wheel/hrsnn-*.whl
+	mkdir build/wheel/empty && cd build/wheel/empty && env -u PYTHONPATH ../env/bin/hrsnn run mnist_stdp --quick
 
 clean:
 	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build docs/_build hrsnn.egg-info

@@ -39,7 +39,7 @@ ONLY = {
     "baselines": set(),
     "gradient": {"laws", "models", "simulation"},
     "optimize": {"laws", "plots"},
-    "lab": {"simulation"},
+    "lab": {"optimize", "simulation"},
 }
 # Outside packages that only some modules may import.
 RESERVED = {
@@ -48,6 +48,7 @@ RESERVED = {
     "ot": {"optimize", "metrics"},
     "dask": {"optimize"},
     "distributed": {"optimize"},
+    "neo": {"exchange"},
     "jax": {"gradient", "studies.gradient_speed"},
     "equinox": {"gradient"},
     "optax": {"gradient"},

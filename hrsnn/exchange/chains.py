@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import nir
 import numpy as np
+
+from hrsnn.exchange._library import nir
 
 __all__ = ["Chain", "Stage", "chain"]
 

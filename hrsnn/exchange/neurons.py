@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import nir
 import numpy as np
 from brian2 import Quantity
 from brian2.units.fundamentalunits import get_dimensions
 
+from hrsnn.exchange._library import nir
 from hrsnn.exchange.values import PerNeuron
 from hrsnn.models import IF, LIF, BiasedLIF, DeltaLIF
 from hrsnn.simulation.model import NeuronModel

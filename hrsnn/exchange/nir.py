@@ -6,12 +6,12 @@ import os
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-import nir
 import numpy as np
 from brian2 import Quantity, ms, second
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 from sklearn.utils.validation import check_is_fitted
 
+from hrsnn.exchange._library import nir
 from hrsnn.exchange.chains import Chain, chain
 from hrsnn.exchange.neurons import Clock, from_node, to_node
 from hrsnn.gradient.brian2_network import Simulation

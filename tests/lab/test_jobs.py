@@ -2,8 +2,11 @@
 
 import os
 import signal
+import sys
 import time
 from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -184,3 +187,34 @@ def test_the_command_line_takes_workers(tmp_path, monkeypatch, capsys):
     assert main(["run", "squares.py", "--scheduler", "nonsense://1"]) == 1
     assert "No Dask scheduler answers at 'nonsense://1'" in capsys.readouterr().err
     assert main(["resume", "squares", "--workers", "2"]) == 0
+
+
+@pytest.mark.slow
+def test_the_recipe_for_slurm_runs_with_a_local_cluster(serial, tmp_path, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    import hrsnn.studies.stdp_sweeps as studies
+
+    page = (Path(__file__).resolve().parents[2] / "docs" / "cluster.md").read_text()
+    recipe = page.partition("## SLURM")[2].partition("```python\n")[2].partition("```")[0]
+
+    class SLURMCluster(distributed.LocalCluster):
+        def __init__(self, cores, processes, memory, walltime, job_script_prologue):
+            assert (cores, processes) == (1, 1)
+            super().__init__(n_workers=0, threads_per_worker=cores, dashboard_address=None, silence_logs=50)
+
+        def scale(self, jobs):
+            super().scale(min(jobs, 2))
+
+    runs = []
+
+    def stdp_size(seeds, scheduler, folder):
+        runs.append(powers(compute())(folder=tmp_path / folder, scheduler=scheduler))
+
+    monkeypatch.setitem(sys.modules, "dask_jobqueue", SimpleNamespace(SLURMCluster=SLURMCluster))
+    monkeypatch.setattr(studies, "stdp_size", stdp_size)
+    names = {"__name__": "__main__"}
+    exec(recipe, names)
+    names["cluster"].close()
+    (run,) = runs
+    for name, array in arrays(serial).items():
+        assert_array_equal(arrays(run)[name], array)

@@ -181,7 +181,7 @@ def test_reference_program_makes_the_spikes_and_weights_of_the_package(tmp_path)
     expected = liquid.run(u, liquid.start(), learn=True)
     results = {}
     said = run_reference(compile_reference(tmp_path, "double"), liquid, u, results)
-    steps = np.round(expected.t / float(reservoir.dt)).astype(int)
+    steps = np.round(expected.t / float(reservoir.liquid_.frozen.dt)).astype(int)
     order = np.lexsort((expected.i, steps))
     assert said["spikes"] == len(steps) > 300
     assert_array_equal(results["spikes"], np.stack([steps, expected.i], axis=1)[order])
