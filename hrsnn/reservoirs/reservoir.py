@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -23,6 +24,7 @@ from hrsnn.simulation.model import NeuronModel, SynapseModel
 
 __all__ = ["Reservoir", "homogeneous"]
 
+FEATURES = ("spikes", "membrane", "current")
 STEPS = 4000  # of samples that are answered together
 
 
@@ -42,7 +44,8 @@ class Reservoir(TransformerMixin, BaseEstimator):
     ``fit`` learns the range of the series and, with a plastic ``synapse``, adapts the weights by STDP. Then all is
     frozen. ``transform`` starts from rest: its result is a function of the series and the seed alone. The features
     are each neuron's exponentially filtered spikes at the end of each step of the series (for every one of
-    ``filters``), then its membrane potential (with ``membrane``), then the squares of all of these (``squares``).
+    ``filters``), then its membrane potential (with ``membrane``), then its synaptic current (if among ``features``),
+    then the squares of all of these (``squares``).
 
     Parameters
     ----------
@@ -74,6 +77,15 @@ class Reservoir(TransformerMixin, BaseEstimator):
         Whether each time constant filters twice, so that a spike enters the features gradually: less noise.
     membrane, squares : bool
         Further features.
+    features : sequence of {"spikes", "membrane", "current"}, optional
+        What the features are made of: filtered spikes, membrane potential, synaptic current (excitation minus
+        inhibition, as filtered by the synapses); in this order. If None, spikes, and the potential with ``membrane``.
+    delay : Quantity (second), Law or array of shape (n_edges,), optional
+        Time from a spike to the current that it makes, of each synapse between neurons; one draw a synapse of a law, an
+        array in the order of ``graph.edges``. The edges' own attribute ``delay`` (in seconds) goes before it. None: no
+        delay. Each is rounded to a multiple of ``dt``; STDP sees spikes when they are fired (a delay of the dendrite).
+    input_delay : Quantity (second), Law or array of shape (n_input_synapses,), optional
+        Likewise of the inputs' synapses.
     n_windows : int, optional
         Windows of equal length (or nearly) over which the states of each of several samples are averaged; the
         features of a sample are those of all its windows. If None, they are those of its end.
@@ -95,7 +107,7 @@ class Reservoir(TransformerMixin, BaseEstimator):
     Attributes
     ----------
     graph_ : networkx.DiGraph
-        The graph with learnt weights, and each neuron's ``tau_m`` in seconds.
+        The graph with learnt weights, each neuron's ``tau_m`` and, if there are any, each edge's ``delay`` in seconds.
     weights_ : dict of str to array
         Weights of the inputs, of excitation and of inhibition.
     low_, high_ : array of shape (n_features_in_,)
@@ -134,6 +146,9 @@ class Reservoir(TransformerMixin, BaseEstimator):
         smooth: bool = False,
         membrane: bool = False,
         squares: bool = False,
+        features: Sequence[str] | None = None,
+        delay: Any = None,
+        input_delay: Any = None,
         n_windows: int | None = None,
         limits: tuple[float, float] | None = None,
         margin: float = 0.1,
@@ -158,6 +173,9 @@ class Reservoir(TransformerMixin, BaseEstimator):
         self.smooth = smooth
         self.membrane = membrane
         self.squares = squares
+        self.features = features
+        self.delay = delay
+        self.input_delay = input_delay
         self.n_windows = n_windows
         self.limits = limits
         self.margin = margin
@@ -278,8 +296,11 @@ class Reservoir(TransformerMixin, BaseEstimator):
             graph.nodes[node].setdefault("tau_m", float(tau_m))  # so that a part of the graph keeps its neurons
         edges = list(graph.edges)
         for name, sign in (("excitation", 1.0), ("inhibition", -1.0)):
-            for k, w in zip(self.liquid_.edge_of[name].tolist(), self.weights_[name].tolist(), strict=True):
+            chosen, delays = self.liquid_.edge_of[name].tolist(), self.liquid_.delays[name].tolist()
+            for k, w, delay in zip(chosen, self.weights_[name].tolist(), delays, strict=True):
                 graph.edges[edges[k]]["weight"] = sign * w
+                if self.liquid_.plastic.slots:
+                    graph.edges[edges[k]]["delay"] = delay
         return graph
 
     @property
@@ -322,12 +343,14 @@ class Reservoir(TransformerMixin, BaseEstimator):
             value = getattr(self, name)
             if not isinstance(value, (int, np.integer)) or value < low:
                 raise ValueError(f"{name} must be an integer of at least {low}, got {value!r}.")
+        kinds = self._kinds()
         code = PopulationCode() if self.code is None else self.code
         if abs(float(code.step / self.dt) - round(float(code.step / self.dt))) > 1e-6 or code.step < self.dt:
             raise ValueError(f"dt must divide the step of the code, {code.step}, got {self.dt}.")
         if self.n_learn is not None and (not isinstance(self.n_learn, (int, np.integer)) or self.n_learn < 1):
             raise ValueError(f"n_learn must be None or an integer of at least 1, got {self.n_learn!r}.")
-        if not len(self.filters) and not self.membrane:
+        spikes = "spikes" in kinds
+        if not len(self.filters) and kinds == {"spikes"}:
             raise ValueError("filters must hold at least one time constant, unless membrane=True.")
         if not 0 <= self.margin < 0.5:
             raise ValueError(f"margin must be in [0, 0.5), got {self.margin!r}.")
@@ -343,16 +366,28 @@ class Reservoir(TransformerMixin, BaseEstimator):
                 "fraction": self.input_fraction,
                 "probability": self.input_probability,
             },
-            filters=[float(tau) for tau in self.filters],
+            filters=[float(tau) for tau in self.filters] if spikes else [],
             smooth=self.smooth,
-            membrane=self.membrane,
+            membrane="membrane" in kinds,
             squares=self.squares,
+            current="current" in kinds,
+            delay=self.delay,
+            input_delay=self.input_delay,
             plastic_inhibition=self.plastic_inhibition,
             dt=self.dt,
             block=self.block,
             backend=self.backend,
             seed=self.seed,
         )
+
+    def _kinds(self) -> set[str]:
+        """Return what the features are made of."""
+        if self.features is None:
+            return {"spikes", "membrane"} if self.membrane else {"spikes"}
+        kinds = {self.features} if isinstance(self.features, str) else set(self.features)
+        if not kinds or not kinds <= set(FEATURES):
+            raise ValueError(f"features must be some of {', '.join(FEATURES)}, got {self.features!r}.")
+        return kinds
 
     def _fresh(self, X: NDArray) -> NDArray[np.bool_]:
         """Tell the first step of each series."""
