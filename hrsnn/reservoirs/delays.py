@@ -113,7 +113,8 @@ def check_memory(longest: float, dt: float, n_neurons: int) -> None:
         right = (LIMIT_MB * 2**20 / (2 * 8 * n_neurons) - 1) * dt
         raise ValueError(
             f"A delay of {longest:g} s needs {needed:.0f} MB for currents on their way to {n_neurons} neurons at "
-            f"dt = {1e3 * dt:g} ms; the bound is {LIMIT_MB} MB, a delay of {right:.3g} s. Shorten the delays, or raise dt."
+            f"dt = {1e3 * dt:g} ms; the bound is {LIMIT_MB} MB, a delay of {right:.3g} s. "
+            "Shorten the delays, or raise dt."
         )
 
 

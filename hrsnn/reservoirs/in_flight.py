@@ -1,8 +1,8 @@
-"""Spikes on their way: what a spike adds to a current after a delay waits in a ring of time steps, one for each neuron.
+"""Spikes on their way: what a spike adds to a current after a delay waits in a ring of time steps.
 
-The ring is an array of the neurons, ``arriving_e`` and ``arriving_i`` of shape (n_slots, n_neurons): a spike is added to
-the slot of its arrival, and each neuron takes what its slot of the present step holds. So delays are data of a run as
-weights are, currents on their way go from block to block with the state, and a spike costs what one without delay does.
+The rings are arrays of the neurons, ``arriving_e`` and ``arriving_i`` of shape (n_slots, n_neurons): a spike is added
+to the slot of its arrival, and each neuron takes what its slot of the present step holds. So delays are data of a run
+as weights are, and currents on their way go from block to block with the state.
 """
 
 from __future__ import annotations
@@ -29,13 +29,15 @@ static inline double _send_{sign}(int step, int lag, int j, double amount)
 }}
 """,
     "take": """
-static inline double _take_{sign}(int step, int j)
+static inline double _taken_{sign}(int step, int j)
 {{
     double* const slot = brian::_array_{group}_arriving_{sign} + (step % {slots}) * {n} + j;
     const double found = *slot;
     *slot = 0;
     return found;
 }}
+// The number of a neuron is the loop's own index: told so, the compiler reads the slot as a piece of memory.
+#define _take_{sign}(step, j) _taken_{sign}(step, _idx)
 """,
     "drop": """
 static inline int _drop_{sign}(int fresh, int j)
@@ -126,14 +128,14 @@ def send_later(on_pre: str, sign: str) -> str:
         If no line has that form, or another one names the target: it cannot be delayed.
     """
     lines = "\n".join(line.strip() for line in on_pre.splitlines() if line.strip())
-    found, count = _SEND.subn(rf"sent = send_{sign}(t_in_timesteps, lag, j, \1)", lines)
+    found, count = _SEND.subn(rf"sent = send_{sign}(t_in_timesteps, lag, i_post, \1)", lines)
     if not count or "{target}" in found:
         raise ValueError(f"A delayed synapse drives its target by lines '{{target}}_post += ...' alone, got:\n{lines}")
     return found
 
 
 class Ring:
-    """The currents on their way to a group of neurons, and the functions of its equations that send, take and drop them.
+    """The currents on their way to a group of neurons, and the functions that send, take and drop them.
 
     Parameters
     ----------
