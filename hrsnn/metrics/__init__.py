@@ -9,6 +9,7 @@ from hrsnn.metrics.states import (
     inverse_participation_ratio,
     mean_correlation,
     memory_capacity,
+    quadratic_capacity,
 )
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "mean_correlation",
     "memory_capacity",
     "nrmse",
+    "quadratic_capacity",
     "sops",
     "spike_efficiency",
     "spike_statistics",

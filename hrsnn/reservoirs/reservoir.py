@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from hrsnn.inputs.codes import PopulationCode, SeriesCode
-from hrsnn.laws import Law
+from hrsnn.inputs.codes import CurrentCode, PopulationCode, SeriesCode
+from hrsnn.laws import Gamma, Law, Normal, Uniform
 from hrsnn.models import LIF
 from hrsnn.reservoirs.liquid import Liquid, Response
+from hrsnn.reservoirs.topology import balanced
 from hrsnn.simulation.engine import RuntimeEngine
 from hrsnn.simulation.model import NeuronModel, SynapseModel
 
@@ -184,6 +185,46 @@ class Reservoir(TransformerMixin, BaseEstimator):
         self.backend = backend
         self.n_jobs = n_jobs
         self.seed = seed
+
+    @classmethod
+    def memory(cls, n_neurons: int = 500, *, span: Quantity = 1000 * ms, seed: int = 0, **settings: Any) -> Reservoir:
+        """Return a reservoir made to remember: for series whose next value depends on many before it.
+
+        What it has, and why: synapses with delays of their own, uniform up to ``span``, which are the memory (without
+        them 500 neurons hold 3 past values, with them 30 to 50); 50 synapses a neuron, inhibition in balance with
+        excitation, of a strength between too few spikes and chaos (`hrsnn.topology.balanced`); currents as input, so
+        that no noise enters; membranes and synaptic currents as features, for the currents hold the sums of what the
+        network said before with least noise; neurons of very different membrane time constants.
+
+        Parameters
+        ----------
+        n_neurons : int
+        span : Quantity (second)
+            Longest delay. A step of the series lasts 20 ms, so that 1 s reaches 50 steps back.
+        seed : int
+            Seed of the graph and of all draws.
+        **settings
+            Of the reservoir, in place of those of this preset; for example ``graph``.
+
+        Returns
+        -------
+        Reservoir
+            Not fitted.
+        """
+        neuron = LIF(
+            tau_m=Gamma(mean=20 * ms, shape=3, low=3 * ms, high=200 * ms), t_ref=2 * ms, tau_e=20 * ms, tau_i=20 * ms
+        )
+        preset: dict[str, Any] = dict(
+            neuron=neuron,
+            code=CurrentCode(gain=Normal(0.0, 0.5), bias=Normal(1.2, 0.3), step=20 * ms),
+            features=("membrane", "current"),
+            delay=Uniform(0 * ms, span),
+            dt=1 * ms,
+            seed=seed,
+        )
+        if "graph" not in settings:
+            preset["graph"] = balanced(n_neurons, min(50, n_neurons - 1), seed=seed)
+        return cls(**{**preset, **settings})
 
     def fit(self, X: Any, y: Any = None) -> Reservoir:
         """Learn the range of a series, and the weights by STDP, from the beginning.
