@@ -149,7 +149,7 @@ def test_studies_of_classification_on_ramps(tmp_path, monkeypatch):
 @cpp
 def test_studies_of_memory_and_separation(tmp_path):
     settings = ["seeds=0", "n_learn=30", "input_weight=0.6"]
-    memory = study(tmp_path, "memory_capacity", *settings, "sizes=60", "n_steps=300", "n_wash_out=20", "tau_max=5")
+    memory = study(tmp_path, "variants_memory", *settings, "sizes=60", "n_steps=300", "n_wash_out=20", "tau_max=5")
     rows = {row["variant"]: row for row in table(memory, "reservoirs")}
     assert float(rows["echo state"]["capacity"]) > 4.5  # of 5 delays, without spikes
     for variant in (*_liquid.VARIANTS, "HoN", "HeN"):
