@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -23,10 +24,22 @@ from hrsnn.reservoirs.topology import balanced
 from hrsnn.simulation.engine import RuntimeEngine
 from hrsnn.simulation.model import NeuronModel, SynapseModel
 
-__all__ = ["Reservoir", "homogeneous"]
+__all__ = ["FarFromRange", "Reservoir", "homogeneous", "samples_of"]
 
 FEATURES = ("spikes", "membrane", "current")
 STEPS = 4000  # of samples that are answered together
+FAR = 0.25  # of the fitted range beyond its ends: what lies further out is warned of
+
+Series = NDArray[np.float64]
+
+
+class FarFromRange(UserWarning):
+    """Values, or a forecast, outside the range to which a reservoir was fitted."""
+
+
+def samples_of(X: Any) -> list[Series]:
+    """Return the series in an array of one, in an array of several, or in a list of several, as a list."""
+    return [X] if isinstance(X, np.ndarray) and X.ndim == 2 else list(X)
 
 
 def homogeneous(model: Any) -> Any:
@@ -231,8 +244,9 @@ class Reservoir(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array of shape (n_steps, n_features) or (n_samples, n_steps, n_features)
-            A series, or several, shown one after another.
+        X : array of shape (n_steps, n_features) or (n_samples, n_steps, n_features), or list of arrays
+            A series, or several, shown one after another; a list of arrays of shape (n_steps, n_features) where they
+            differ in length.
         y : None
             Not used.
 
@@ -242,11 +256,12 @@ class Reservoir(TransformerMixin, BaseEstimator):
             If X has NaN, no steps, or a constant feature, or a setting is out of range.
         """
         X = self._checked(X, reset=True)
-        self.low_, self.high_ = self._range(X.reshape(-1, X.shape[-1]))
-        self.liquid_ = self._liquid(X.shape[-1])
+        together = np.concatenate(samples_of(X))
+        self.low_, self.high_ = self._range(together)
+        self.liquid_ = self._liquid(self.n_features_in_)
         state = self.liquid_.start()
         if self.liquid_.learns:
-            table = self.scaled(X).reshape(-1, X.shape[-1])[: self.n_learn]
+            table = self.scaled(together)[: self.n_learn]
             fresh = self._fresh(X)[: self.n_learn]
             for _ in range(self.n_epochs):
                 state = self.liquid_.run(
@@ -260,7 +275,9 @@ class Reservoir(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array of shape (n_steps, n_features) or (n_samples, n_steps, n_features)
+        X : array of shape (n_steps, n_features) or (n_samples, n_steps, n_features), or list of arrays
+            A list holds samples of shape (n_steps, n_features), which may differ in length: each starts from rest, so
+            the result is that of each alone.
 
         Returns
         -------
@@ -268,8 +285,9 @@ class Reservoir(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self, "weights_")
         X = self._checked(X)
-        if X.ndim == 2:
-            response = self.respond(X)
+        self._warn_of_far(X)
+        if isinstance(X, np.ndarray) and X.ndim == 2:
+            response = self._respond(X)
             self.spike_counts_ = self._counts(response)
             return response.features
         n_jobs = os.cpu_count() or 1 if self.n_jobs == -1 else self.n_jobs
@@ -278,42 +296,49 @@ class Reservoir(TransformerMixin, BaseEstimator):
         if isinstance(self.liquid_.frozen_engine, RuntimeEngine):  # compiles, if need be, before the threads start
             n_jobs = 1
         # A few samples at a time: the states of all their steps take much memory.
-        size = min(-(-len(X) // n_jobs), max(1, STEPS // X.shape[1]))
-        parts = [X[k : k + size] for k in range(0, len(X), size)]
+        shortest = min(len(sample) for sample in X)
+        if self.n_windows is not None and (
+            not isinstance(self.n_windows, (int, np.integer)) or not 1 <= self.n_windows <= shortest
+        ):
+            raise ValueError(
+                f"n_windows must be None or an integer from 1 to {shortest}, the steps of the shortest sample, "
+                f"got {self.n_windows!r}."
+            )
+        size = min(-(-len(X) // n_jobs), max(1, STEPS // max(len(sample) for sample in X)))
+        parts = [list(X[k : k + size]) for k in range(0, len(X), size)]
         with ThreadPoolExecutor(min(n_jobs, len(parts))) as pool:
             found = list(pool.map(self._pooled, parts))
         self.spike_counts_ = np.sum([counts for _, counts in found], axis=0)
         return np.concatenate([features for features, _ in found])
 
-    def _pooled(self, X: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    def _pooled(self, samples: list[Series]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Return the features of each sample, and the spikes of each neuron."""
-        response = self.respond(X)
-        states = response.features.reshape(*X.shape[:2], -1)
+        response = self._respond(samples)
+        states = np.split(response.features, np.cumsum([len(sample) for sample in samples])[:-1])
         if self.n_windows is None:
-            return states[:, -1], self._counts(response)
-        if not isinstance(self.n_windows, (int, np.integer)) or not 1 <= self.n_windows <= X.shape[1]:
-            raise ValueError(
-                f"n_windows must be None or an integer from 1 to {X.shape[1]}, the steps of a sample, "
-                f"got {self.n_windows!r}."
-            )
-        windows = np.array_split(states, self.n_windows, axis=1)
-        return np.concatenate([window.mean(axis=1) for window in windows], axis=1), self._counts(response)
+            return np.stack([own[-1] for own in states]), self._counts(response)
+        windows = [[window.mean(axis=0) for window in np.array_split(own, self.n_windows)] for own in states]
+        return np.stack([np.concatenate(own) for own in windows]), self._counts(response)
 
-    def respond(self, X: NDArray[np.float64]) -> Response:
+    def respond(self, X: Any) -> Response:
         """Return all that the frozen network does from rest, driven by one series or by several after another.
 
         Parameters
         ----------
-        X : array of shape (n_steps, n_features) or (n_samples, n_steps, n_features)
+        X : array of shape (n_steps, n_features) or (n_samples, n_steps, n_features), or list of arrays
 
         Returns
         -------
         hrsnn.reservoirs.liquid.Response
+            Of all steps, one series behind the other.
         """
         check_is_fitted(self, "weights_")
         X = self._checked(X)
-        table = self.scaled(X).reshape(-1, X.shape[-1])
-        return self.liquid_.run(table, self.rest(), fresh=self._fresh(X))
+        self._warn_of_far(X)
+        return self._respond(X)
+
+    def _respond(self, X: Series | list[Series]) -> Response:
+        return self.liquid_.run(self.scaled(np.concatenate(samples_of(X))), self.rest(), fresh=self._fresh(X))
 
     def rest(self) -> dict[str, np.ndarray]:
         """Return the state of the rested network with its learnt weights."""
@@ -430,22 +455,50 @@ class Reservoir(TransformerMixin, BaseEstimator):
             raise ValueError(f"features must be some of {', '.join(FEATURES)}, got {self.features!r}.")
         return kinds
 
-    def _fresh(self, X: NDArray) -> NDArray[np.bool_]:
+    def _fresh(self, X: Series | list[Series]) -> NDArray[np.bool_]:
         """Tell the first step of each series."""
-        n_steps = X.shape[-2]
-        return np.arange(X.size // X.shape[-1]) % n_steps == 0
+        return np.concatenate([np.arange(len(sample)) == 0 for sample in samples_of(X)])
 
-    def _checked(self, X: Any, reset: bool = False) -> NDArray[np.float64]:
-        X = np.asarray(X, dtype=float)
-        if X.ndim not in (2, 3) or X.size == 0:
-            raise ValueError(
-                f"X must have shape (n_steps, n_features) or (n_samples, n_steps, n_features) and not be empty, "
-                f"got {X.shape}. A single series of numbers is X[:, None]."
+    def _warn_of_far(self, X: Series | list[Series]) -> None:
+        """Warn of columns with values that count as the ends of the range, though they are far from them."""
+        span = (np.concatenate(samples_of(X)) - self.low_) / (self.high_ - self.low_)
+        beyond = FAR + self.margin / (1 - 2 * self.margin)
+        share = ((span < -beyond) | (span > 1 + beyond)).mean(axis=0)
+        if share.any():
+            told = [
+                f"column {k}: {share[k]:.3g} of the values, fitted to {self.low_[k]:g} .. {self.high_[k]:g}"
+                for k in np.flatnonzero(share)
+            ]
+            more = f"; and {len(told) - 5} columns more" if len(told) > 5 else ""
+            warnings.warn(
+                f"X is far outside the range to which this Reservoir was fitted, and counts as its ends "
+                f"({'; '.join(told[:5])}{more}). Fit it to series of this range, or set limits.",
+                FarFromRange,
+                stacklevel=3,
             )
-        if not np.isfinite(X).all():
+
+    def _checked(self, X: Any, reset: bool = False) -> Any:
+        """Return X as an array of one series or of several of one length, or else as a list of arrays."""
+        if isinstance(X, (list, tuple)) and X and all(np.ndim(sample) == 2 for sample in X):
+            samples = [np.asarray(sample, dtype=float) for sample in X]
+            widths = {sample.shape[1] for sample in samples}
+            if len(widths) > 1 or not all(len(sample) for sample in samples):
+                shapes = ", ".join(str(sample.shape) for sample in samples[:5])
+                raise ValueError(f"All series of X must have steps, and the same number of columns, got {shapes}.")
+            X = np.stack(samples) if len({len(sample) for sample in samples}) == 1 else samples
+        else:
+            X = np.asarray(X, dtype=float)
+            if X.ndim not in (2, 3) or X.size == 0:
+                raise ValueError(
+                    f"X must have shape (n_steps, n_features) or (n_samples, n_steps, n_features) and not be empty, "
+                    f"got {X.shape}. A single series of numbers is X[:, None]; series of different lengths are a list."
+                )
+        samples = samples_of(X)
+        if not all(np.isfinite(sample).all() for sample in samples):
             raise ValueError("X has NaN or infinite values. Fill or drop them.")
+        width = samples[0].shape[-1]
         if reset:
-            self.n_features_in_ = X.shape[-1]
-        elif X.shape[-1] != self.n_features_in_:
-            raise ValueError(f"X has {X.shape[-1]} columns, but this Reservoir was fitted with {self.n_features_in_}.")
+            self.n_features_in_ = width
+        elif width != self.n_features_in_:
+            raise ValueError(f"X has {width} columns, but this Reservoir was fitted with {self.n_features_in_}.")
         return X
