@@ -122,10 +122,10 @@ class Forecaster(RegressorMixin, BaseEstimator):
         self.neurons_ = self._central()
         self.n_features_in_ = series[0].shape[1]
         rng = np.random.default_rng(self.seed)
-        deviation = np.concatenate(series).std(axis=0)
-        noisy = (
-            [own + self.noise * deviation * rng.standard_normal(own.shape) for own in series] if self.noise else series
-        )
+        noisy = series
+        if self.noise:
+            deviation = self.noise * np.concatenate(series).std(axis=0)
+            noisy = [own + deviation * rng.standard_normal(own.shape) for own in series]
         self.starts_ = np.cumsum([0, *(len(own) for own in series[:-1])])
         response = self._drive(noisy)
         self._train(response, goals)
