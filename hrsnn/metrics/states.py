@@ -278,16 +278,25 @@ def _capacities(X: Array, targets: Array, train_fraction: float, alpha: float, l
 
 
 def _ridge(X: Array, Y: Array, X_new: Array, alpha: float) -> Array:
+    from scipy.linalg import cho_factor, cho_solve
+
     mean, deviation = X.mean(axis=0), X.std(axis=0)
     deviation = np.where(deviation > 0, deviation, 1.0)
     Z = (X - mean) / deviation
-    U, s, Vt = np.linalg.svd(Z, full_matrices=False)
-    kept = s > s.max(initial=0.0) * 1e-12
-    gain = np.where(kept, s, 0) / np.where(kept, s**2 + alpha * len(X), 1)
+    mean_y = Y.mean(axis=0)
+    if alpha >= 1e-8:  # the squares of Z lose nothing that the penalty does not
+        gram = Z.T @ Z
+        gram.flat[:: len(gram) + 1] += alpha * len(X)
+        W = cho_solve(cho_factor(gram, overwrite_a=True), Z.T @ (Y - mean_y))
+    else:
+        U, s, Vt = np.linalg.svd(Z, full_matrices=False)
+        kept = s > s.max(initial=0.0) * 1e-12
+        gain = np.where(kept, s, 0) / np.where(kept, s**2 + alpha * len(X), 1)
+        W = Vt.T @ (gain[:, None] * (U.T @ (Y - mean_y)))
     # A neuron that is silent in training varies by next to nothing there; its first spike later must not count as a
     # million of its deviations.
     X_new = np.clip(X_new, X.min(axis=0), X.max(axis=0))
-    return (X_new - mean) / deviation @ (Vt.T @ (gain[:, None] * (U.T @ (Y - Y.mean(axis=0))))) + Y.mean(axis=0)
+    return (X_new - mean) / deviation @ W + mean_y
 
 
 def _squared_correlation(A: Array, B: Array) -> Array:
