@@ -134,10 +134,11 @@ def delayed_forecasts(
     x of Lorenz-63 (steps of 0.02) and Mackey-Glass with a delay of 17 (steps of 1). One value does not tell where such
     a system is, the values before it do. Reservoirs as in `memory_capacity`, with weaker synapses, for their noise
     reaches the forecast, and with filtered spikes and the squares of all features; uncoupled, they have the same
-    neurons and no synapses. An echo-state network has as many units, and a gain that suits both series. The readout sees the present value too. Its ridge penalty is the best of alphas by the mean valid prediction time of
-    n_tuning starts. vpt is the mean valid prediction time over n_test other starts in Lyapunov times, nrmse the mean
-    error of their first 100 steps. The tests are t-tests of pairs of one seed, each with a graph and a series of its
-    own.
+    neurons and no synapses. An echo-state network has as many units, and a gain that suits both series. The readout
+    sees the present value too. Its ridge penalty is the best of alphas by the mean valid prediction time of n_tuning
+    starts. vpt is the mean valid prediction time over n_test other starts in Lyapunov times, nrmse the mean error of
+    their first 100 steps. The tests are t-tests of pairs of one seed, each with a graph and a piece of the series of
+    its own.
     """
     rows: list[dict[str, Any]] = []
 
