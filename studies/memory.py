@@ -18,7 +18,7 @@ SETTINGS: dict[str, Any] = dict(input_fraction=1.0, filters=(30 * ms,), block=10
 
 
 @study(quick=dict(sizes=[100], seeds=[0, 1], n_steps=400, n_learn=50, tau_max=10))
-def memory_capacity(
+def variants_memory(
     run,
     sizes=(100, 200, 400, 800),
     seeds=(0, 1, 2, 3, 4, 5, 6, 7, 8, 9),

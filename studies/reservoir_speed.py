@@ -12,9 +12,9 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from brian2 import Hz, ms
+from brian2 import Hz, Quantity, ms
 
-from hrsnn import PopulationCode, Reservoir, plots, topology
+from hrsnn import PopulationCode, Reservoir, Uniform, plots, topology
 from hrsnn.lab import main, study
 from hrsnn.reservoirs.liquid import Liquid
 from hrsnn.simulation import backends
@@ -100,6 +100,61 @@ def _measure(
     }
 
 
+@study(quick=dict(n_neurons=200, n_synapses=20, n_steps=50, repeats=1))
+def delay_speed(
+    run,
+    n_neurons=1000,
+    n_synapses=50,
+    strength=0.1,
+    span: Quantity = 400 * ms,
+    rate_max: Quantity = 200 * Hz,
+    input_weight=0.5,
+    n_steps=500,
+    repeats=5,
+    seed=0,
+):
+    """Measure what delays of synapses cost: a reservoir with and without them, and the program written by hand.
+
+    Balanced graphs, three noise features of 20 ms a step, dt 1 ms. frozen and learn are processor microseconds a time
+    step of the compiled network with fixed weights, and with STDP in all synapses; their names with "plain" are those
+    of the same network without delays. reference is the hand-written program with STDP and the same delays, in single
+    precision. cost is frozen over frozen plain, ratio is learn over reference, each the median of those within a turn.
+    """
+    graph = topology.balanced(n_neurons, n_synapses, strength, seed=seed)
+    code = PopulationCode(20, rate_max=rate_max, step=STEP)
+    X = np.random.default_rng(seed).random((n_steps, 3))
+    liquids = {}
+    for name, delay in (("", Uniform(0 * ms, span)), (" plain", None)):
+        reservoir = Reservoir(
+            graph, NEURON, INHIBITORY, SYNAPSE, code, input_weight=input_weight, input_fraction=1.0,
+            input_probability=0.2, membrane=True, delay=delay, dt=1 * ms, block=n_steps, backend="cpp", seed=seed,
+        ).fit(X[:2])  # fmt: skip
+        liquids[name], u = reservoir.liquid_, reservoir.scaled(X)
+    n_total = (n_steps - 1) * liquids[""].plastic.n_total
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(prefix="hrsnn-speed-") as folder:
+        program = compile_reference(Path(folder))
+        for _ in run.progress(range(repeats), label="turns"):
+            row: dict[str, Any] = {}
+            for name, liquid in liquids.items():
+                for form, learn in (("frozen", False), ("learn", True)):
+                    spikes: list[int] = []
+                    long = timed(lambda: spikes.append(len(liquid.run(u, liquid.start(), learn=learn).i)))  # noqa: B023
+                    short = timed(lambda: liquid.run(u[:1], liquid.start(), learn=learn))  # noqa: B023
+                    row[f"{form}{name}"] = 1e6 * (long[1] - short[1]) / n_total
+                    row[f"rate_hz_{form}{name}"] = spikes[0] / n_neurons / (n_steps * float(STEP))
+            if program is not None:
+                seconds = run_reference(program, liquids[""], u)["seconds"]
+                row["reference"] = 1e6 * seconds / (n_steps * liquids[""].plastic.n_total)
+            rows.append(row)
+            run.table("turns", rows)
+    found = {key: median(row[key] for row in rows) for key in rows[0]}
+    found["cost"] = median(row["frozen"] / row["frozen plain"] for row in rows)
+    if "reference" in found:
+        found["ratio"] = median(row["learn"] / row["reference"] for row in rows)
+    run.save(**{key.replace(" ", "_"): value for key, value in found.items()})
+
+
 def compile_reference(folder: Path, real: str = "float") -> Path | None:
     """Compile the hand-written program, with numbers of type `real`; None if its source is not here."""
     if not REFERENCE.is_file():
@@ -144,6 +199,9 @@ def run_reference(program: Path, liquid: Liquid, u: np.ndarray, results: dict[st
             own = [value[: len(i)] if value.ndim else np.full(len(i), value) for value in values]
             files[projection] = np.stack([liquid.initial[projection], *own])
             np.stack([i, j]).astype("<i4").tofile(folder / f"{projection}_ends.bin")
+            if network.slots:
+                lags = liquid.values[f"{projection}.lag"][: len(i)]
+                lags.astype("<i4").tofile(folder / f"{projection}_lag.bin")
         for file, array in files.items():
             np.ascontiguousarray(array, dtype="<f8").tofile(folder / f"{file}.bin")
         sizes = {"n_neurons": n, "n_inputs": network.n_inputs, "n_steps": len(u), "n_total": network.n_total}

@@ -73,6 +73,23 @@ def test_memory_capacity_of_a_noisy_tap_is_its_squared_correlation():
     assert_allclose(profile[0], 0.5, atol=0.02)  # signal and noise of one variance
 
 
+def test_quadratic_capacity_is_the_number_of_products_that_the_states_hold():
+    states, u = delay_line(6000, 3)
+    capacity, _ = metrics.quadratic_capacity(states, u, tau_max=4, level=0.9999)
+    assert capacity == 0  # a delay line holds no product
+    z = 2 * states - 1
+    products = np.stack([z[:, a] * z[:, b] for a in range(3) for b in range(a, 3)], axis=1)
+    capacity, profile = metrics.quadratic_capacity(products, u, tau_max=4, level=0.9999)
+    assert_allclose(capacity, 6, atol=1e-3)  # the range of u is that of 6000 draws
+    assert_allclose(profile[:3, :3], np.triu(np.ones((3, 3))), atol=1e-3)
+    linear, _ = metrics.memory_capacity(products, u, tau_max=4, level=0.9999)
+    assert linear == 0
+    mixed, profile = metrics.quadratic_capacity((z[:, :1] + z[:, 1:2]) ** 2, u, tau_max=4, level=0.9999)
+    # (x + y)^2 = x^2 + y^2 + 2xy: variances 4/45, 4/45 and 4/9 for uniform x and y, so shares 1/7, 1/7 and 5/7.
+    assert_allclose(profile[[0, 1, 0], [0, 1, 1]], [1 / 7, 1 / 7, 5 / 7], atol=0.04)  # 2000 test steps
+    assert_allclose(mixed, 1, atol=0.05)
+
+
 def test_memory_capacity_bears_a_neuron_that_first_fires_in_the_test():
     states, u = delay_line(3000, 3)
     late = 1e-9 * np.exp(-np.arange(3000.0))  # what is left of a trace
@@ -149,6 +166,8 @@ def test_spike_statistics_of_a_clock_and_of_a_poisson_process():
         (lambda: metrics.valid_prediction_time([1, 2], [1, 2], dt=0.1), "need both dt and lyapunov_exponent"),
         (lambda: metrics.memory_capacity(np.ones((50, 2)), np.ones(50), tau_max=40), "too few for delays up to 40"),
         (lambda: metrics.memory_capacity(np.ones((50, 2)), np.ones(49)), r"got \(50, 2\), \(49,\)"),
+        (lambda: metrics.quadratic_capacity(np.ones((50, 2)), np.ones(50), tau_max=4), "u must vary, got 1"),
+        (lambda: metrics.quadratic_capacity(np.ones((50, 2)), np.arange(50), 4, level=1), r"level must be in \[0, 1\)"),
         (lambda: metrics.effective_rank(np.ones(3)), "must be a matrix"),
         (lambda: metrics.effective_rank(np.eye(3), 1.5), r"share must be in \(0, 1\], got 1.5"),
         (lambda: metrics.heterogeneity([[1, 2]]), "at least two rows"),

@@ -19,7 +19,7 @@ from hrsnn.datasets.events import (
 )
 from hrsnn.datasets.images import add_noise, digits, fashion_mnist, mnist, read_idx
 from hrsnn.datasets.pairs import match_labels
-from hrsnn.datasets.series import google_stock, read_csv_column, synthetic_stock, synthetic_wind, wind_speed
+from hrsnn.datasets.series import google_stock, narma10, read_csv_column, synthetic_stock, synthetic_wind, wind_speed
 from hrsnn.datasets.synthetic_events import SYNTHETIC_GESTURES, synthetic_gestures, synthetic_shd
 from hrsnn.datasets.synthetic_speech import SYNTHETIC_SPEAKERS, synthetic_spoken_digits
 
@@ -44,6 +44,7 @@ __all__ = [
     "make_events",
     "match_labels",
     "mnist",
+    "narma10",
     "nmnist",
     "pool_events",
     "read_aedat",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hrsnn.checks import check_integer
 from hrsnn.datasets._files import locate
 
 Pairs = tuple[np.ndarray, np.ndarray]
@@ -248,3 +249,46 @@ def _check_steps(n_steps: int) -> None:
 
 def _pairs(series: np.ndarray) -> Pairs:
     return series[:-1, None], series[1:, None]
+
+
+def narma10(n_steps: int, transient: int = 200, seed: int = 0) -> Pairs:
+    """Return independent uniform input and the NARMA-10 system's answer: ten steps of memory, and products of them.
+
+    y(t + 1) = 0.3 y(t) + 0.05 y(t) (y(t) + ... + y(t - 9)) + 1.5 u(t - 9) u(t) + 0.1 with u uniform in [0, 0.5]. For
+    rare inputs the system runs away; these draws are left out, so the result is always bounded by 1.
+
+    Parameters
+    ----------
+    n_steps : int
+    transient : int
+        First steps left out.
+    seed : int
+
+    Returns
+    -------
+    u, y : array of shape (n_steps, 1)
+        Input u(t), and the target y(t + 1) that it makes.
+
+    Raises
+    ------
+    ValueError
+        If n_steps is below 1 or transient negative.
+
+    References
+    ----------
+    .. [1] Atiya & Parlos (2000), New results on recurrent network training, IEEE Trans. Neural Networks 11:697.
+    """
+    check_integer("n_steps", n_steps, 1)
+    check_integer("transient", transient, 0)
+    rng = np.random.default_rng(seed)
+    n = n_steps + transient
+    while True:
+        u = rng.uniform(0, 0.5, n + 9)  # u[t + 9] is u(t); nine inputs before the first step
+        y = [0.0] * (n + 10)  # y[t + 9] is y(t)
+        for t in range(n):
+            now = y[t + 9]
+            y[t + 10] = 0.3 * now + 0.05 * now * sum(y[t : t + 10]) + 1.5 * u[t] * u[t + 9] + 0.1
+            if y[t + 10] > 1:
+                break
+        else:
+            return u[9 + transient :, None], np.array(y)[10 + transient :, None]

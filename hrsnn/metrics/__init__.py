@@ -10,6 +10,7 @@ from hrsnn.metrics.states import (
     inverse_participation_ratio,
     mean_correlation,
     memory_capacity,
+    quadratic_capacity,
 )
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "memory_capacity",
     "nrmse",
     "paired",
+    "quadratic_capacity",
     "sops",
     "spike_efficiency",
     "spike_statistics",

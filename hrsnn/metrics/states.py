@@ -15,6 +15,7 @@ __all__ = [
     "inverse_participation_ratio",
     "mean_correlation",
     "memory_capacity",
+    "quadratic_capacity",
 ]
 
 
@@ -64,26 +65,60 @@ def memory_capacity(
     .. [1] Jaeger (2001), Short term memory in echo state networks.
     .. [2] Dambre et al. (2012), Information processing capacity of dynamical systems (chance correction).
     """
-    from scipy.stats import chi2
+    X, past = _delayed(states, u, tau_max, train_fraction)
+    profile = _capacities(X, past, train_fraction, alpha, level)
+    return float(profile.sum()), profile
 
-    X, signal = finite(states, "states"), finite(u, "u")
-    if X.ndim != 2 or signal.shape != (len(X),):
-        raise ValueError(
-            f"states must have shape (n_steps, n_features) and u (n_steps,), got {X.shape}, {signal.shape}."
-        )
-    check_integer("tau_max", tau_max, 1)
-    if not 0 < train_fraction < 1 or not 0 <= level < 1 or alpha < 0:
-        raise ValueError("train_fraction must be in (0, 1), level in [0, 1) and alpha not negative.")
-    n = len(X) - tau_max
-    n_train = int(train_fraction * n)
-    if n_train < 10 or n - n_train < 10:
-        raise ValueError(
-            f"{len(X)} steps are too few for delays up to {tau_max}: 10 must be left to train and to test."
-        )
-    past = np.stack([signal[tau_max - tau : len(X) - tau] for tau in range(1, tau_max + 1)], axis=1)
-    estimate = _ridge(X[tau_max:][:n_train], past[:n_train], X[tau_max:][n_train:], alpha)
-    profile = _squared_correlation(past[n_train:], estimate)
-    profile[profile < chi2.ppf(level, 1) / (n - n_train)] = 0.0
+
+def quadratic_capacity(
+    states: ArrayLike,
+    u: ArrayLike,
+    tau_max: int = 20,
+    train_fraction: float = 2 / 3,
+    alpha: float = 1e-6,
+    level: float = 0.999,
+) -> tuple[float, Array]:
+    """Return how much a reservoir holds of squares and products of its past inputs: what a delay line has none of.
+
+    The targets are the polynomials of degree two that are uncorrelated for independent uniform input: with z the
+    input mapped to [-1, 1], (3 z(t - a)^2 - 1) / 2 for each delay, and z(t - a) z(t - b) for each pair of delays. Each
+    capacity is measured as in `memory_capacity`. For independent uniform input the sum of this, of the linear and of
+    all higher capacities is at most the number of features.
+
+    Parameters
+    ----------
+    states : array of shape (n_steps, n_features)
+    u : array of shape (n_steps,)
+        The input, independent and uniform; its smallest and largest value stand for -1 and 1.
+    tau_max : int
+        Longest delay; delays run from 1, so that there are tau_max (tau_max + 1) / 2 targets.
+    train_fraction, alpha, level
+        As in `memory_capacity`; the level is higher, since there are many targets.
+
+    Returns
+    -------
+    capacity : float
+    profile : array of shape (tau_max, tau_max)
+        Entry [a - 1, b - 1] for the product of delays a <= b, the squares on the diagonal; zero below it.
+
+    Raises
+    ------
+    ValueError
+        As in `memory_capacity`, or if u is constant.
+
+    References
+    ----------
+    .. [1] Dambre, Verstraeten, Schrauwen & Massar (2012), Information processing capacity of dynamical systems.
+    """
+    X, past = _delayed(states, u, tau_max, train_fraction)
+    low, high = np.min(u), np.max(u)
+    if not high > low:
+        raise ValueError(f"u must vary, got {low:g} at every step.")
+    z = 2 * (past - low) / (high - low) - 1
+    first, second = np.triu_indices(tau_max)
+    targets = np.where(first == second, 1.5 * z[:, first] ** 2 - 0.5, z[:, first] * z[:, second])
+    profile = np.zeros((tau_max, tau_max))
+    profile[first, second] = _capacities(X, targets, train_fraction, alpha, level)
     return float(profile.sum()), profile
 
 
@@ -210,17 +245,58 @@ def inverse_participation_ratio(vectors: ArrayLike) -> Array:
     return (power**2).sum(axis=0) / total**2
 
 
+def _delayed(states: ArrayLike, u: ArrayLike, tau_max: int, train_fraction: float) -> tuple[Array, Array]:
+    """Return the states from step tau_max on, and the inputs 1 to tau_max steps before each."""
+    X, signal = finite(states, "states"), finite(u, "u")
+    if X.ndim != 2 or signal.shape != (len(X),):
+        raise ValueError(
+            f"states must have shape (n_steps, n_features) and u (n_steps,), got {X.shape}, {signal.shape}."
+        )
+    check_integer("tau_max", tau_max, 1)
+    if not 0 < train_fraction < 1:
+        raise ValueError(f"train_fraction must be in (0, 1), got {train_fraction!r}.")
+    n_train, n = int(train_fraction * (len(X) - tau_max)), len(X) - tau_max
+    if n_train < 10 or n - n_train < 10:
+        raise ValueError(
+            f"{len(X)} steps are too few for delays up to {tau_max}: 10 must be left to train and to test."
+        )
+    past = [signal[tau_max - tau : len(X) - tau] for tau in range(1, tau_max + 1)]
+    return X[tau_max:], np.stack(past, axis=1)
+
+
+def _capacities(X: Array, targets: Array, train_fraction: float, alpha: float, level: float) -> Array:
+    """Return the squared correlation of each target with its linear estimate, 0 where chance would give as much."""
+    from scipy.stats import chi2
+
+    if not 0 <= level < 1 or alpha < 0:
+        raise ValueError(f"level must be in [0, 1) and alpha not negative, got {level!r} and {alpha!r}.")
+    n, n_train = len(X), int(train_fraction * len(X))
+    estimate = _ridge(X[:n_train], targets[:n_train], X[n_train:], alpha)
+    found = _squared_correlation(targets[n_train:], estimate)
+    found[found < chi2.ppf(level, 1) / (n - n_train)] = 0.0
+    return found
+
+
 def _ridge(X: Array, Y: Array, X_new: Array, alpha: float) -> Array:
+    from scipy.linalg import cho_factor, cho_solve
+
     mean, deviation = X.mean(axis=0), X.std(axis=0)
     deviation = np.where(deviation > 0, deviation, 1.0)
     Z = (X - mean) / deviation
-    U, s, Vt = np.linalg.svd(Z, full_matrices=False)
-    kept = s > s.max(initial=0.0) * 1e-12
-    gain = np.where(kept, s, 0) / np.where(kept, s**2 + alpha * len(X), 1)
+    mean_y = Y.mean(axis=0)
+    if alpha >= 1e-8:  # the squares of Z lose nothing that the penalty does not
+        gram = Z.T @ Z
+        gram.flat[:: len(gram) + 1] += alpha * len(X)
+        W = cho_solve(cho_factor(gram, overwrite_a=True), Z.T @ (Y - mean_y))
+    else:
+        U, s, Vt = np.linalg.svd(Z, full_matrices=False)
+        kept = s > s.max(initial=0.0) * 1e-12
+        gain = np.where(kept, s, 0) / np.where(kept, s**2 + alpha * len(X), 1)
+        W = Vt.T @ (gain[:, None] * (U.T @ (Y - mean_y)))
     # A neuron that is silent in training varies by next to nothing there; its first spike later must not count as a
     # million of its deviations.
     X_new = np.clip(X_new, X.min(axis=0), X.max(axis=0))
-    return (X_new - mean) / deviation @ (Vt.T @ (gain[:, None] * (U.T @ (Y - Y.mean(axis=0))))) + Y.mean(axis=0)
+    return (X_new - mean) / deviation @ W + mean_y
 
 
 def _squared_correlation(A: Array, B: Array) -> Array:

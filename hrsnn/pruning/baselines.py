@@ -5,7 +5,7 @@ from __future__ import annotations
 import networkx as nx
 import numpy as np
 
-from hrsnn.pruning.delocalize import resample_weights
+from hrsnn.pruning.delocalize import draw_delays, resample_weights
 from hrsnn.pruning.graphs import Edges, edges_of, graph_of
 from hrsnn.pruning.noise import keep_probabilities, rescaled_weights, sample_edges
 
@@ -59,7 +59,7 @@ def random_graph(
     weight = resample_weights(source, source_types, pre, post, rng, types=types[chosen], fallback=(edges, types))
     bare = nx.DiGraph(**original.graph)
     bare.add_nodes_from((nodes[i], dict(original.nodes[nodes[i]])) for i in chosen)
-    return graph_of(bare, list(bare), Edges(n_nodes, pre, post, weight))
+    return draw_delays(graph_of(bare, list(bare), Edges(n_nodes, pre, post, weight)), original, rng)
 
 
 def prune_weakest(graph: nx.DiGraph, n_edges: int) -> nx.DiGraph:

@@ -73,7 +73,26 @@ def delocalize(
         np.concatenate([edges.post, post]),
         np.concatenate([edges.weight, weight]),
     )
-    return graph_of(graph, nodes, grown)
+    return draw_delays(graph_of(graph, nodes, grown), original, rng)
+
+
+def draw_delays(graph: nx.DiGraph, original: nx.DiGraph, rng: np.random.Generator) -> nx.DiGraph:
+    """Give edges without a delay that of an edge of the original network, drawn at random, if those have delays.
+
+    Parameters
+    ----------
+    graph : networkx.DiGraph
+        Changed in place, and returned.
+    original : networkx.DiGraph
+    rng : numpy.random.Generator
+        Used only if there is something to draw.
+    """
+    known = [delay for _, _, delay in original.edges(data="delay") if delay is not None]
+    bare = [data for _, _, data in graph.edges(data=True) if "delay" not in data]
+    if known and bare:
+        for data, k in zip(bare, rng.integers(0, len(known), len(bare)).tolist(), strict=True):
+            data["delay"] = known[k]
+    return graph
 
 
 def inverse_participation_ratios(graph: nx.DiGraph) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

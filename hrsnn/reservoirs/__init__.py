@@ -4,6 +4,6 @@ from hrsnn.lazy import lazy
 
 __getattr__, __dir__, __all__ = lazy(
     __name__,
-    {"reservoir": ["Reservoir", "homogeneous"], "forecaster": ["Forecaster"]},
+    {"reservoir": ["FarFromRange", "Reservoir", "homogeneous"], "forecaster": ["Forecaster"]},
     {"topology": "topology"},
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from hrsnn.checks import check_integer
 from hrsnn.pruning import betweenness
 from hrsnn.reservoirs.liquid import Affine, Readout, Response
-from hrsnn.reservoirs.reservoir import Reservoir
+from hrsnn.reservoirs.reservoir import FarFromRange, Reservoir, samples_of
 
 __all__ = ["Forecaster"]
 
@@ -62,6 +63,8 @@ class Forecaster(RegressorMixin, BaseEstimator):
         Standard deviation of the goals.
     neurons_ : array of int
         Neurons that the readout sees.
+    starts_ : array of int
+        First step of each of the fitted series among the steps of all.
     n_features_in_ : int
 
     References
@@ -106,9 +109,9 @@ class Forecaster(RegressorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array of shape (n_steps, n_features)
-            The series.
-        Y : array of shape (n_steps, n_features), optional
+        X : array of shape (n_steps, n_features), or list of arrays
+            The series, or several of any lengths; each starts from rest and has a wash-out of its own.
+        Y : array of shape (n_steps, n_features), or list of arrays, optional
             The value after each; ``X[1:]`` if None. Of a series of one feature it may have shape (n_steps,), and
             ``predict`` returns that shape too.
 
@@ -117,31 +120,32 @@ class Forecaster(RegressorMixin, BaseEstimator):
         ValueError
             If X is too short, has NaN or a constant feature, or Y does not fit.
         """
-        X = self._checked(X, reset=True)
-        Y = X[1:] if Y is None else check_array(Y, dtype=float, ensure_2d=False, input_name="Y")
-        self._flat = Y.ndim == 1
-        if self._flat and X.shape[1] == 1:
-            Y = Y[:, None]
-        if Y.shape not in (X.shape, X[1:].shape):
-            raise ValueError(f"Y must have the shape of X, {X.shape}, or one row less, got {Y.shape}.")
+        series = self._series(X, reset=True)
+        goals = self._goals(series, Y, several=_are_several(X))
         check_integer("n_wash_out", self.n_wash_out, 0)
-        if len(Y) < self.n_wash_out + 10:
+        n_kept = sum(max(0, len(goal) - self.n_wash_out) for goal in goals)
+        if n_kept < 10:
+            n_steps = " + ".join(str(len(own)) for own in series[:5]) + (" + ..." if len(series) > 5 else "")
             raise ValueError(
-                f"X has {len(X)} steps (n_samples = {len(X)}), too few: {self.n_wash_out} are the wash-out "
-                "(n_wash_out), and 10 must be left."
+                f"X has {n_steps} steps (n_samples = {sum(map(len, series))}), too few: {self.n_wash_out} of each "
+                "series are the wash-out (n_wash_out), and 10 must be left."
             )
         if not self.noise >= 0:
             raise ValueError(f"noise must not be negative, got {self.noise!r}.")
         if not 0 < self.share <= 1:
             raise ValueError(f"share must be in (0, 1], got {self.share!r}.")
-        self.reservoir_ = clone(self.reservoir).fit(X)
+        self.reservoir_ = clone(self.reservoir).fit(series)
         self.neurons_ = self._central()
         rng = np.random.default_rng(self.seed)
-        noisy = X + self.noise * X.std(axis=0) * rng.standard_normal(X.shape) if self.noise else X
+        noisy = series
+        if self.noise:
+            deviation = self.noise * np.concatenate(series).std(axis=0)
+            noisy = [own + deviation * rng.standard_normal(own.shape) for own in series]
+        self.starts_ = np.cumsum([0, *(len(own) for own in series[:-1])])
         response = self._drive(noisy)
-        self._train(response, self.reservoir_.scaled(Y))
+        self._train(response, goals)
         if self.noise:  # a forecast goes on from the end of the true series
-            response = self._drive(X)
+            response = self._drive(series)
         self.state_ = response.state
         self.response_ = response
         return self
@@ -152,29 +156,32 @@ class Forecaster(RegressorMixin, BaseEstimator):
         Parameters
         ----------
         readout : scikit-learn regressor
-        X : array of shape (n_steps, n_features)
+        X : array of shape (n_steps, n_features), or list of arrays
             The series that ``fit`` was given.
         """
         check_is_fitted(self, "state_")
         self.readout = readout
-        self._train(self.response_, self.reservoir_.scaled(self._checked(X)[1:]))
+        self._train(self.response_, [own[1:] for own in self._series(X)])
         return self
 
-    def predict(self, X: Any) -> NDArray[np.float64]:
+    def predict(self, X: Any) -> Any:
         """Return the forecast one step ahead of each value of a series, from rest, driven by the true series.
 
         Parameters
         ----------
-        X : array of shape (n_steps, n_features)
+        X : array of shape (n_steps, n_features), or list of arrays
+            A series, or several of any lengths.
 
         Returns
         -------
-        array of shape (n_steps, n_features), or (n_steps,) as ``Y`` had
+        array of shape (n_steps, n_features), or (n_steps,) as ``Y`` had; a list of them for several series
         """
         check_is_fitted(self, "state_")
-        response = self._drive(self._checked(X))
-        found = self.reservoir_.unscaled(self._next(response.features, response.u))
-        return found[:, 0] if self._flat else found
+        series = self._series(X)
+        response = self._drive(series)
+        ahead = self.reservoir_.unscaled(self._next(response.features, response.u))
+        ahead = ahead[:, 0] if self._flat else ahead
+        return np.split(ahead, np.cumsum([len(own) for own in series])[:-1]) if _are_several(X) else ahead
 
     def forecast(self, n_steps: int, X: Any = None) -> NDArray[np.float64]:
         """Run on freely: each forecast is the input of the next step.
@@ -182,8 +189,8 @@ class Forecaster(RegressorMixin, BaseEstimator):
         Parameters
         ----------
         n_steps : int
-        X : array of shape (n_warm, n_features) or (n_starts, n_warm, n_features), optional
-            Series after which to run on, each from rest; after the end of the training series if None.
+        X : array of shape (n_warm, n_features) or (n_starts, n_warm, n_features), or list of arrays, optional
+            Series after which to run on, each from rest; after the end of the (last) training series if None.
 
         Returns
         -------
@@ -202,32 +209,68 @@ class Forecaster(RegressorMixin, BaseEstimator):
         if X is None:
             table = np.zeros((n_steps, n_features))
             response = liquid.run(table, self.state_, forced=False, readout=readout, keep=False)
-            return self.reservoir_.unscaled(response.u)
+            return self._free(response.u)
         warm = self.reservoir_._checked(X)
-        starts = warm if warm.ndim == 3 else warm[None]
-        n_warm = starts.shape[1]
-        table = np.concatenate([self.reservoir_.scaled(starts), np.zeros((len(starts), n_steps, n_features))], axis=1)
-        step = np.tile(np.arange(n_warm + n_steps), len(starts))
+        self.reservoir_._warn_of_far(warm)
+        starts = samples_of(warm)
+        empty = np.zeros((n_steps, n_features))
+        table = np.concatenate([part for start in starts for part in (self.reservoir_.scaled(start), empty)])
+        lengths = np.array([len(start) + n_steps for start in starts])
+        step = np.concatenate([np.arange(length) for length in lengths])
+        forced = step < np.repeat(lengths - n_steps, lengths)
         response = liquid.run(
-            table.reshape(-1, n_features),
-            self.reservoir_.rest(),
-            forced=step < n_warm,
-            fresh=step == 0,
-            readout=readout,
-            keep=False,
+            table, self.reservoir_.rest(), forced=forced, fresh=step == 0, readout=readout, keep=False
         )
-        free = self.reservoir_.unscaled(response.u.reshape(len(starts), -1, n_features)[:, n_warm:])
-        return free if warm.ndim == 3 else free[0]
+        free = self._free(response.u[~forced]).reshape(len(starts), n_steps, n_features)
+        return free[0] if isinstance(warm, np.ndarray) and warm.ndim == 2 else free
 
-    def _checked(self, X: Any, reset: bool = False) -> NDArray[np.float64]:
-        """Return a series of shape (n_steps, n_features)."""
-        shape = np.shape(np.asarray(X))
-        if len(shape) == 1:
-            raise ValueError(f"X must have shape (n_steps, n_features), got {shape}. Reshape your data: X[:, None].")
-        return validate_data(self, X, reset=reset, dtype=float)
+    def _series(self, X: Any, reset: bool = False) -> list[NDArray[np.float64]]:
+        """Return the series in X, one or several, each of shape (n_steps, n_features)."""
+        if not _are_several(X):
+            shape = np.shape(np.asarray(X))
+            if len(shape) == 1:
+                raise ValueError(
+                    f"X must have shape (n_steps, n_features), got {shape}. Reshape your data: X[:, None]."
+                )
+            return [validate_data(self, X, reset=reset, dtype=float)]
+        found = [np.asarray(own, dtype=float) for own in X]
+        if reset:
+            self.n_features_in_ = found[0].shape[1]
+        return found
 
-    def _drive(self, X: NDArray[np.float64]) -> Response:
-        return self.reservoir_.respond(X)
+    def _goals(self, series: list[NDArray], Y: Any, several: bool) -> list[NDArray]:
+        """Return the value after each step of each series: Y, or the rest of the series."""
+        self._flat = False
+        if Y is None:
+            return [own[1:] for own in series]
+        if several:
+            found = [np.asarray(goal, dtype=float) for goal in Y]
+        else:
+            only = check_array(Y, dtype=float, ensure_2d=False, input_name="Y")
+            self._flat = only.ndim == 1
+            found = [only[:, None] if self._flat and series[0].shape[1] == 1 else only]
+        if len(found) != len(series):
+            raise ValueError(f"Y must have one series for each of the {len(series)} of X, got {len(found)}.")
+        for own, goal in zip(series, found, strict=True):
+            if goal.shape not in (own.shape, own[1:].shape):
+                raise ValueError(f"Y must have the shape of X, {own.shape}, or one row less, got {goal.shape}.")
+        return found
+
+    def _free(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return a forecast in units of the series; warn if it was held at the ends of the range."""
+        share = ((u <= 0) | (u >= 1)).mean(axis=0)
+        if share.any():
+            told = "; ".join(f"column {k} in {share[k]:.3g} of the steps" for k in np.flatnonzero(share)[:5])
+            warnings.warn(
+                f"The forecast leaves the range of the fitted series and is held at its ends: {told}. Raise the margin "
+                "of the reservoir, or the ridge penalty or noise of the forecaster.",
+                FarFromRange,
+                stacklevel=3,
+            )
+        return self.reservoir_.unscaled(u)
+
+    def _drive(self, series: list[NDArray[np.float64]]) -> Response:
+        return self.reservoir_.respond(series)
 
     def _central(self) -> NDArray[np.intp]:
         """Return the neurons of highest betweenness, in the order of the graph."""
@@ -242,7 +285,7 @@ class Forecaster(RegressorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array of shape (n_steps, n_features)
+        X : array of shape (n_steps, n_features), or list of arrays
             The series that ``fit`` was given.
 
         Returns
@@ -251,19 +294,23 @@ class Forecaster(RegressorMixin, BaseEstimator):
         goals : array of shape (n_kept, n_features)
         """
         check_is_fitted(self, "response_")
-        return self._examples(self.response_, self.reservoir_.scaled(self._checked(X)[1:]))
+        return self._examples(self.response_, [own[1:] for own in self._series(X)])
 
-    def _examples(self, response: Response, target: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        kept = slice(self.n_wash_out, len(target))
-        goal = target[kept] - (response.u[kept] if self.increments else 0)
+    def _examples(self, response: Response, goals: list[NDArray]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return inputs and goals of the readout, the wash-out of each series left out."""
+        first = self.starts_
+        kept = np.concatenate([k + np.arange(self.n_wash_out, len(y)) for k, y in zip(first, goals, strict=True)])
+        goal = self.reservoir_.scaled(np.concatenate([y[self.n_wash_out :] for y in goals]))
+        goal = goal - (response.u[kept] if self.increments else 0)
         self.scale_ = np.maximum(goal.std(axis=0), 1e-12)
         return self._inputs(response.features, response.u)[kept], goal / self.scale_
 
-    def _train(self, response: Response, target: NDArray[np.float64]) -> None:
+    def _train(self, response: Response, goals: list[NDArray]) -> None:
+        inputs, goal = self._examples(response, goals)
         readout = self.readout
         if readout is None:
-            readout = make_pipeline(StandardScaler(), Ridge(1e-3 * (len(target) - self.n_wash_out)))
-        self.readout_ = clone(readout).fit(*self._examples(response, target))
+            readout = make_pipeline(StandardScaler(), Ridge(1e-3 * len(goal)))
+        self.readout_ = clone(readout).fit(inputs, goal)
 
     def _inputs(self, features: NDArray, u: NDArray) -> NDArray[np.float64]:
         n_neurons = self.reservoir.graph.number_of_nodes()
@@ -309,3 +356,10 @@ class Forecaster(RegressorMixin, BaseEstimator):
         state = np.zeros((n_state // len(self.neurons_), n_neurons, len(bias)))
         state[:, self.neurons_] = W[:n_state].reshape(-1, len(self.neurons_), len(bias))
         return Affine(state.reshape(-1, len(bias)), values, bias)
+
+
+def _are_several(X: Any) -> bool:
+    """Tell whether X holds several series: a list of matrices, or an array of three axes."""
+    if isinstance(X, (list, tuple)):
+        return len(X) > 0 and np.ndim(X[0]) == 2
+    return np.ndim(X) == 3

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from hrsnn.inputs.codes import CurrentCode, SeriesCode
 from hrsnn.laws import Law
 from hrsnn.models import Static
+from hrsnn.reservoirs.delays import check_memory, drawn_delays, edge_delays, time_steps
+from hrsnn.reservoirs.in_flight import n_slots
 from hrsnn.reservoirs.network import PROJECTIONS, RecurrentNetwork, capacity
 from hrsnn.reservoirs.topology import check_graph, project_inputs
 from hrsnn.simulation.backends import is_build_only
@@ -112,6 +114,9 @@ class Liquid:
         squares: bool,
         plastic_inhibition: bool,
         smooth: bool = False,
+        current: bool = False,
+        delay: Any = None,
+        input_delay: Any = None,
         dt: Quantity,
         block: int,
         backend: str | None,
@@ -142,7 +147,16 @@ class Liquid:
             "excitation": np.abs(weight[~from_inhibitory]),
             "inhibition": np.abs(weight[from_inhibitory]),
         }
+        self.delays = self._delays(graph, delay, input_delay)
+        longest = max((float(values.max(initial=0.0)) for values in self.delays.values()), default=0.0)
+        check_memory(longest, float(dt), n)
+        lags = {name: time_steps(values, float(dt)) for name, values in self.delays.items()}
+        slots = n_slots(max(int(lag.max(initial=0)) for lag in lags.values()))
         parameters = self._neuron_values(graph, neuron, inhibitory)
+        if current and not {"i_e", "i_i"} <= set(Equations(neuron.equations).names):
+            raise TypeError(
+                f"The feature 'current' needs neurons with currents i_e and i_i, as LIF has, got {neuron!r}."
+            )
         currents: dict[str, Any] = {}
         if isinstance(code, CurrentCode):
             if "drive" not in parameters:
@@ -167,6 +181,8 @@ class Liquid:
             membrane=membrane,
             squares=squares,
             plastic_inhibition=plastic_inhibition,
+            current=current,
+            slots=slots if any(lag.any() for lag in lags.values()) else 0,
         )
         self.learns = synapse is not None and synapse.learns
         still = {"synapse": Static(), "plastic_inhibition": True}
@@ -177,6 +193,8 @@ class Liquid:
         for name, (source, target) in self.wiring.items():
             self.values[f"{name}._synaptic_pre"] = self._padded(name, source, n_inputs if name == "inputs" else n)
             self.values[f"{name}._synaptic_post"] = self._padded(name, target, n)
+            if self.plastic.slots:
+                self.values[f"{name}.lag"] = self._padded(name, lags[name], 0)
         self.learning = self._synapse_values()
 
     def start(self, weights: Mapping[str, np.ndarray] | None = None) -> State:
@@ -245,6 +263,9 @@ class Liquid:
             for name in state:
                 if name.endswith(".lastupdate"):
                     state[name] = state[name] - length
+            for name in (f"neurons.{name}" for name in network.flying):  # the next block begins with slot 0
+                flying = state[name].reshape(network.slots, -1)
+                state[name] = np.roll(flying, -(n * network.n_total % network.slots), axis=0).ravel()
             if keep:
                 recorded.append(np.stack([self._block(result, name, n) for name in network.recorded], axis=1))
             values.append(result["values.u"].reshape(n, -1))
@@ -302,7 +323,17 @@ class Liquid:
     def _block(self, result: Mapping[str, np.ndarray], name: str, n: int) -> np.ndarray:
         """Return a variable at the end of each step: records are taken at the start, the last is the final state."""
         records = result[f"states.{name}"].reshape(n, -1)[1:, :-1]
-        return np.concatenate([records, result[f"neurons.{name}"][None, :-1]])
+        last = result["neurons.i_e"] - result["neurons.i_i"] if name == "i_syn" else result[f"neurons.{name}"]
+        return np.concatenate([records, last[None, :-1]])
+
+    def _delays(self, graph: nx.DiGraph, delay: Any, input_delay: Any) -> dict[str, NDArray[np.float64]]:
+        """Return the delays of each projection in seconds; what the edges carry goes before ``delay``."""
+        own = edge_delays(graph)
+        if own is None:
+            own = drawn_delays("delay", delay, graph.number_of_edges(), np.random.default_rng([self.seed, 4]))
+        n_inputs = len(self.wiring["inputs"][0])
+        inputs = drawn_delays("input_delay", input_delay, n_inputs, np.random.default_rng([self.seed, 5]))
+        return {"inputs": inputs, **{name: own[chosen] for name, chosen in self.edge_of.items()}}
 
     def _neuron_values(self, graph: nx.DiGraph, neuron: NeuronModel, inhibitory: NeuronModel) -> dict[str, Any]:
         """Return the parameters: an array with a value for each neuron and the spare one, or one value for all."""

@@ -29,8 +29,9 @@ from brian2.units.fundamentalunits import get_dimensions
 from hrsnn.inputs import codes
 from hrsnn.inputs.codes import SeriesCode
 from hrsnn.laws import Law, Uniform
-from hrsnn.reservoirs import closed_loop
+from hrsnn.reservoirs import closed_loop, in_flight
 from hrsnn.reservoirs.closed_loop import at, feedback, weight_sizes
+from hrsnn.reservoirs.in_flight import Ring, send_later
 from hrsnn.simulation.brian2_hooks import pathways
 from hrsnn.simulation.engine import Blueprint
 from hrsnn.simulation.functions import FUNCTIONS, NEVER
@@ -70,7 +71,8 @@ class RecurrentNetwork:
     A step of the series lasts ``n_total`` time steps. At its start the value ``u`` of each feature is taken from the
     table (forced) or from the readout of the neurons' state (free), and the inputs take the rates of ``u``. Features
     of the state are ``filters`` exponentially filtered spike trains of each neuron (filtered twice if ``smooth``), then
-    its membrane potential (``membrane``), then the squares of all of these (``squares``).
+    its membrane potential (``membrane``), its synaptic current (``current``), then the squares of all of these
+    (``squares``). With ``slots`` every synapse has a delay, ``lag`` time steps of the simulation (see `in_flight`).
 
     The last neuron and the last input are spare: they never fire, and synapses in excess of the wiring join them.
 
@@ -95,6 +97,8 @@ class RecurrentNetwork:
         Steps of the series in one run, at most.
     hidden : int
         Units of tanh between the state and the series, beside the affine readout.
+    slots : int
+        Time steps that currents on their way can wait, 0 if no synapse has a delay.
     """
 
     n_features: int
@@ -113,6 +117,8 @@ class RecurrentNetwork:
     squares: bool = False
     plastic_inhibition: bool = True
     hidden: int = 0
+    current: bool = False
+    slots: int = 0
 
     @property
     def n_total(self) -> int:
@@ -128,7 +134,8 @@ class RecurrentNetwork:
     def recorded(self) -> tuple[str, ...]:
         """Variables of the neurons of which the features are made."""
         filtered = "y" if self.smooth else "x"
-        return (*(f"{filtered}_{k}" for k in range(self.filters)), *(["v"] if self.membrane else []))
+        further = [*(["v"] if self.membrane else []), *(["i_syn"] if self.current else [])]
+        return (*(f"{filtered}_{k}" for k in range(self.filters)), *further)
 
     @property
     def traces(self) -> tuple[str, ...]:
@@ -157,19 +164,27 @@ class RecurrentNetwork:
         for projection, model in self.models().items():
             names += [f"{projection}.{name}" for name in Equations(model.equations).names]
             names += [f"{projection}.lastupdate"] if _event_driven(model) else []
+        names += [f"neurons.{name}" for name in self.flying]
         return (*names, "input.phase", "input.draw", "series.u")
+
+    @property
+    def flying(self) -> tuple[str, ...]:
+        """Variables of the neurons that hold currents on their way, of shape (slots, n_neurons + 1)."""
+        return ("arriving_e", "arriving_i") if self.slots else ()
 
     def blueprint(self) -> Blueprint:
         """Return what the engine builds."""
         settings = (
             self.n_features, self.n_neurons, self.own, self.code.program(), self.sizes, self.dt, self.block,
             self.filters, self.smooth, self.membrane, self.squares, self.plastic_inhibition, self.hidden,
+            self.current, self.slots,
         )  # fmt: skip
         models = (self._declared(), self.synapse, self.static)
         sizes: dict[str, int] = {}
         for (projection, model), size in zip(self.models().items(), self.sizes, strict=True):
             names = ["_synaptic_pre", "_synaptic_post", *Equations(model.equations).names, *model.heterogeneous]
             names += ["lastupdate"] if _event_driven(model) else []
+            names += ["lag"] if self.slots else []
             sizes |= {f"{projection}.{name}": size for name in names}
         weights = weight_sizes(self.n_neurons, self.n_features, len(self.powers), self.hidden)
         if self.code.current:
@@ -179,7 +194,7 @@ class RecurrentNetwork:
             duration=self.block * self.n_total * self.dt,
             signature="\n".join([*(model.code() for model in models), *map(repr, settings)]),
             sizes={**sizes, **weights},
-            sources=(sys.modules[__name__], codes, closed_loop),
+            sources=(sys.modules[__name__], codes, closed_loop, in_flight),
         )
 
     def build(self) -> Network:
@@ -190,11 +205,16 @@ class RecurrentNetwork:
         series = self._series(control, schedule, sampling)
         inputs = self._input(series, control, schedule, sampling)
         neurons = self._neurons(control, schedule, sampling)
+        flight = self._flight(neurons, sampling)
         objects = [control, series, inputs, neurons, SpikeMonitor(neurons, name="spikes")]
         for (projection, model), size in zip(self.models().items(), self.sizes, strict=True):
             source = inputs if projection == "inputs" else neurons
-            variable = self.target("i" if projection == "inhibition" else "e")
-            synapses = model.build(source, neurons, variable=variable, name=projection, dt=self.dt)
+            sign = "i" if projection == "inhibition" else "e"
+            delayed: dict[str, Any] = {}
+            if self.slots:
+                delayed = {"extra": "lag : integer (constant)", "on_pre": send_later(model.on_pre, sign)}
+            synapses = model.build(source, neurons, variable=self.target(sign), name=projection, dt=self.dt, **delayed)
+            synapses.namespace = {**synapses.namespace, **flight}
             synapses.connect(i=np.full(size, source.N - 1), j=np.full(size, self.n_neurons))
             model.initialise(synapses, size, np.random.default_rng(0))
             if model.rest:
@@ -324,6 +344,7 @@ class RecurrentNetwork:
                     *(f"dy_{k}/dt = (x_{k} - y_{k})/tau_x_{k} : 1" for k in filters if self.smooth),
                     "fresh : integer\nk : integer (linked)",
                     *(["bias : 1 (constant)\ncurrent : 1"] if self.code.current else []),
+                    *(["i_syn = i_e - i_i : 1"] if self.current else []),
                 ]
             ),
             varying=("drive",) if self.code.current else (),
@@ -342,6 +363,18 @@ class RecurrentNetwork:
             lines.append("refractory_left = refractory_left*(1 - fresh)")
         neurons.run_regularly("\n".join(lines), clock=sampling, when="before_groups", order=FRESH)
         return neurons
+
+    def _flight(self, neurons: NeuronGroup, sampling: Clock) -> dict[str, Function]:
+        """Let the neurons take the currents that arrive; return the functions of the synapses."""
+        if not self.slots:
+            return {}
+        functions = Ring(neurons, self.slots).functions()
+        neurons.namespace = {**neurons.namespace, **functions}
+        take = [f"{self.target(sign)} += take_{sign}(t_in_timesteps, i)" for sign in "ei"]
+        neurons.run_regularly("\n".join(take), dt=self.dt, when="synapses", order=1)
+        drop = [f"dropped_{sign} = drop_{sign}(fresh, i)" for sign in "ei"]
+        neurons.run_regularly("\n".join(drop), clock=sampling, when="before_groups", order=DRIVE)
+        return functions
 
     def _rewire(self, objects: list[Any]) -> Function:
         """Return the function that fills the spike queues of the projections: only in C++ are they filled too early."""

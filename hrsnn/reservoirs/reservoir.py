@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import warnings
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,16 +17,30 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from hrsnn.inputs.codes import PopulationCode, SeriesCode
-from hrsnn.laws import Law
+from hrsnn.inputs.codes import CurrentCode, PopulationCode, SeriesCode
+from hrsnn.laws import Gamma, Law, Normal, Uniform
 from hrsnn.models import LIF
 from hrsnn.reservoirs.liquid import Liquid, Response
+from hrsnn.reservoirs.topology import balanced
 from hrsnn.simulation.engine import RuntimeEngine
 from hrsnn.simulation.model import NeuronModel, SynapseModel
 
-__all__ = ["Reservoir", "homogeneous"]
+__all__ = ["FarFromRange", "Reservoir", "homogeneous", "samples_of"]
 
+FEATURES = ("spikes", "membrane", "current")
 STEPS = 4000  # of samples that are answered together
+FAR = 0.25  # of the fitted range beyond its ends: what lies further out is warned of
+
+Series = NDArray[np.float64]
+
+
+class FarFromRange(UserWarning):
+    """Values, or a forecast, outside the range to which a reservoir was fitted."""
+
+
+def samples_of(X: Any) -> list[Series]:
+    """Return the series in an array of one, in an array of several, or in a list of several, as a list."""
+    return [X] if isinstance(X, np.ndarray) and X.ndim == 2 else list(X)
 
 
 def homogeneous(model: Any) -> Any:
@@ -43,7 +59,8 @@ class Reservoir(TransformerMixin, BaseEstimator):
     ``fit`` learns the range of the series and, with a plastic ``synapse``, adapts the weights by STDP. Then all is
     frozen. ``transform`` starts from rest: its result is a function of the series and the seed alone. The features
     are each neuron's exponentially filtered spikes at the end of each step of the series (for every one of
-    ``filters``), then its membrane potential (with ``membrane``), then the squares of all of these (``squares``).
+    ``filters``), then its membrane potential (with ``membrane``), then its synaptic current (if among ``features``),
+    then the squares of all of these (``squares``).
 
     Parameters
     ----------
@@ -75,6 +92,15 @@ class Reservoir(TransformerMixin, BaseEstimator):
         Whether each time constant filters twice, so that a spike enters the features gradually: less noise.
     membrane, squares : bool
         Further features.
+    features : sequence of {"spikes", "membrane", "current"}, optional
+        What the features are made of: filtered spikes, membrane potential, synaptic current (excitation minus
+        inhibition, as filtered by the synapses); in this order. If None, spikes, and the potential with ``membrane``.
+    delay : Quantity (second), Law or array of shape (n_edges,), optional
+        Time from a spike to the current that it makes, of each synapse between neurons; one draw a synapse of a law, an
+        array in the order of ``graph.edges``. The edges' own attribute ``delay`` (in seconds) goes before it. None: no
+        delay. Each is rounded to a multiple of ``dt``; STDP sees spikes when they are fired (a delay of the dendrite).
+    input_delay : Quantity (second), Law or array of shape (n_input_synapses,), optional
+        Likewise of the inputs' synapses.
     n_windows : int, optional
         Windows of equal length (or nearly) over which the states of each of several samples are averaged; the
         features of a sample are those of all its windows. If None, they are those of its end.
@@ -96,7 +122,7 @@ class Reservoir(TransformerMixin, BaseEstimator):
     Attributes
     ----------
     graph_ : networkx.DiGraph
-        The graph with learnt weights, and each neuron's ``tau_m`` in seconds.
+        The graph with learnt weights, each neuron's ``tau_m`` and, if there are any, each edge's ``delay`` in seconds.
     weights_ : dict of str to array
         Weights of the inputs, of excitation and of inhibition.
     low_, high_ : array of shape (n_features_in_,)
@@ -135,6 +161,9 @@ class Reservoir(TransformerMixin, BaseEstimator):
         smooth: bool = False,
         membrane: bool = False,
         squares: bool = False,
+        features: Sequence[str] | None = None,
+        delay: Any = None,
+        input_delay: Any = None,
         n_windows: int | None = None,
         limits: tuple[float, float] | None = None,
         margin: float = 0.1,
@@ -159,6 +188,9 @@ class Reservoir(TransformerMixin, BaseEstimator):
         self.smooth = smooth
         self.membrane = membrane
         self.squares = squares
+        self.features = features
+        self.delay = delay
+        self.input_delay = input_delay
         self.n_windows = n_windows
         self.limits = limits
         self.margin = margin
@@ -175,13 +207,54 @@ class Reservoir(TransformerMixin, BaseEstimator):
         tags.input_tags.three_d_array = True
         return tags
 
+    @classmethod
+    def memory(cls, n_neurons: int = 500, *, span: Quantity = 1000 * ms, seed: int = 0, **settings: Any) -> Reservoir:
+        """Return a reservoir made to remember: for series whose next value depends on many before it.
+
+        What it has, and why: synapses with delays of their own, uniform up to ``span``, which are the memory (without
+        them 500 neurons hold 3 past values, with them 30 to 50); 50 synapses a neuron, inhibition in balance with
+        excitation, of a strength between too few spikes and chaos (`hrsnn.topology.balanced`); currents as input, so
+        that no noise enters; membranes and synaptic currents as features, for the currents hold the sums of what the
+        network said before with least noise; neurons of very different membrane time constants.
+
+        Parameters
+        ----------
+        n_neurons : int
+        span : Quantity (second)
+            Longest delay. A step of the series lasts 20 ms, so that 1 s reaches 50 steps back.
+        seed : int
+            Seed of the graph and of all draws.
+        **settings
+            Of the reservoir, in place of those of this preset; for example ``graph``.
+
+        Returns
+        -------
+        Reservoir
+            Not fitted.
+        """
+        neuron = LIF(
+            tau_m=Gamma(mean=20 * ms, shape=3, low=3 * ms, high=200 * ms), t_ref=2 * ms, tau_e=20 * ms, tau_i=20 * ms
+        )
+        preset: dict[str, Any] = dict(
+            neuron=neuron,
+            code=CurrentCode(gain=Normal(0.0, 0.5), bias=Normal(1.2, 0.3), step=20 * ms),
+            features=("membrane", "current"),
+            delay=Uniform(0 * ms, span),
+            dt=1 * ms,
+            seed=seed,
+        )
+        if "graph" not in settings:
+            preset["graph"] = balanced(n_neurons, min(50, n_neurons - 1), seed=seed)
+        return cls(**{**preset, **settings})
+
     def fit(self, X: Any, y: Any = None) -> Reservoir:
         """Learn the range of a series, and the weights by STDP, from the beginning.
 
         Parameters
         ----------
-        X : array of shape (n_steps, n_features) or (n_samples, n_steps, n_features)
-            A series, or several, shown one after another.
+        X : array of shape (n_steps, n_features) or (n_samples, n_steps, n_features), or list of arrays
+            A series, or several, shown one after another; a list of arrays of shape (n_steps, n_features) where they
+            differ in length.
         y : None
             Not used.
 
@@ -192,11 +265,12 @@ class Reservoir(TransformerMixin, BaseEstimator):
         """
         X = self._checked(X, reset=True)
         self._last: dict[str, NDArray[np.int64]] = {}
-        self.low_, self.high_ = self._range(X.reshape(-1, X.shape[-1]))
-        self.liquid_ = self._liquid(X.shape[-1])
+        together = np.concatenate(samples_of(X))
+        self.low_, self.high_ = self._range(together)
+        self.liquid_ = self._liquid(self.n_features_in_)
         state = self.liquid_.start()
         if self.liquid_.learns:
-            table = self.scaled(X).reshape(-1, X.shape[-1])[: self.n_learn]
+            table = self.scaled(together)[: self.n_learn]
             fresh = self._fresh(X)[: self.n_learn]
             for _ in range(self.n_epochs):
                 state = self.liquid_.run(
@@ -210,7 +284,9 @@ class Reservoir(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array of shape (n_steps, n_features) or (n_samples, n_steps, n_features)
+        X : array of shape (n_steps, n_features) or (n_samples, n_steps, n_features), or list of arrays
+            A list holds samples of shape (n_steps, n_features), which may differ in length: each starts from rest, so
+            the result is that of each alone.
 
         Returns
         -------
@@ -218,8 +294,9 @@ class Reservoir(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self, "weights_")
         X = self._checked(X)
-        if X.ndim == 2:
-            response = self.respond(X)
+        self._warn_of_far(X)
+        if isinstance(X, np.ndarray) and X.ndim == 2:
+            response = self._respond(X)
             self._last["spike_counts"] = self._counts(response)
             return response.features
         n_jobs = os.cpu_count() or 1 if self.n_jobs == -1 else self.n_jobs
@@ -228,42 +305,49 @@ class Reservoir(TransformerMixin, BaseEstimator):
         if isinstance(self.liquid_.frozen_engine, RuntimeEngine):  # compiles, if need be, before the threads start
             n_jobs = 1
         # A few samples at a time: the states of all their steps take much memory.
-        size = min(-(-len(X) // n_jobs), max(1, STEPS // X.shape[1]))
-        parts = [X[k : k + size] for k in range(0, len(X), size)]
+        shortest = min(len(sample) for sample in X)
+        if self.n_windows is not None and (
+            not isinstance(self.n_windows, (int, np.integer)) or not 1 <= self.n_windows <= shortest
+        ):
+            raise ValueError(
+                f"n_windows must be None or an integer from 1 to {shortest}, the steps of the shortest sample, "
+                f"got {self.n_windows!r}."
+            )
+        size = min(-(-len(X) // n_jobs), max(1, STEPS // max(len(sample) for sample in X)))
+        parts = [list(X[k : k + size]) for k in range(0, len(X), size)]
         with ThreadPoolExecutor(min(n_jobs, len(parts))) as pool:
             found = list(pool.map(self._pooled, parts))
         self._last["spike_counts"] = np.sum([counts for _, counts in found], axis=0)
         return np.concatenate([features for features, _ in found])
 
-    def _pooled(self, X: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    def _pooled(self, samples: list[Series]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Return the features of each sample, and the spikes of each neuron."""
-        response = self.respond(X)
-        states = response.features.reshape(*X.shape[:2], -1)
+        response = self._respond(samples)
+        states = np.split(response.features, np.cumsum([len(sample) for sample in samples])[:-1])
         if self.n_windows is None:
-            return states[:, -1], self._counts(response)
-        if not isinstance(self.n_windows, (int, np.integer)) or not 1 <= self.n_windows <= X.shape[1]:
-            raise ValueError(
-                f"n_windows must be None or an integer from 1 to {X.shape[1]}, the steps of a sample, "
-                f"got {self.n_windows!r}."
-            )
-        windows = np.array_split(states, self.n_windows, axis=1)
-        return np.concatenate([window.mean(axis=1) for window in windows], axis=1), self._counts(response)
+            return np.stack([own[-1] for own in states]), self._counts(response)
+        windows = [[window.mean(axis=0) for window in np.array_split(own, self.n_windows)] for own in states]
+        return np.stack([np.concatenate(own) for own in windows]), self._counts(response)
 
-    def respond(self, X: NDArray[np.float64]) -> Response:
+    def respond(self, X: Any) -> Response:
         """Return all that the frozen network does from rest, driven by one series or by several after another.
 
         Parameters
         ----------
-        X : array of shape (n_steps, n_features) or (n_samples, n_steps, n_features)
+        X : array of shape (n_steps, n_features) or (n_samples, n_steps, n_features), or list of arrays
 
         Returns
         -------
         hrsnn.reservoirs.liquid.Response
+            Of all steps, one series behind the other.
         """
         check_is_fitted(self, "weights_")
         X = self._checked(X)
-        table = self.scaled(X).reshape(-1, X.shape[-1])
-        return self.liquid_.run(table, self.rest(), fresh=self._fresh(X))
+        self._warn_of_far(X)
+        return self._respond(X)
+
+    def _respond(self, X: Series | list[Series]) -> Response:
+        return self.liquid_.run(self.scaled(np.concatenate(samples_of(X))), self.rest(), fresh=self._fresh(X))
 
     def rest(self) -> dict[str, np.ndarray]:
         """Return the state of the rested network with its learnt weights."""
@@ -294,8 +378,11 @@ class Reservoir(TransformerMixin, BaseEstimator):
             graph.nodes[node].setdefault("tau_m", float(tau_m))  # so that a part of the graph keeps its neurons
         edges = list(graph.edges)
         for name, sign in (("excitation", 1.0), ("inhibition", -1.0)):
-            for k, w in zip(self.liquid_.edge_of[name].tolist(), self.weights_[name].tolist(), strict=True):
+            chosen, delays = self.liquid_.edge_of[name].tolist(), self.liquid_.delays[name].tolist()
+            for k, w, delay in zip(chosen, self.weights_[name].tolist(), delays, strict=True):
                 graph.edges[edges[k]]["weight"] = sign * w
+                if self.liquid_.plastic.slots:
+                    graph.edges[edges[k]]["delay"] = delay
         return graph
 
     @property
@@ -341,12 +428,14 @@ class Reservoir(TransformerMixin, BaseEstimator):
             value = getattr(self, name)
             if not isinstance(value, (int, np.integer)) or value < low:
                 raise ValueError(f"{name} must be an integer of at least {low}, got {value!r}.")
+        kinds = self._kinds()
         code = PopulationCode() if self.code is None else self.code
         if abs(float(code.step / dt) - round(float(code.step / dt))) > 1e-6 or code.step < dt:
             raise ValueError(f"dt must divide the step of the code, {code.step}, got {dt}.")
         if self.n_learn is not None and (not isinstance(self.n_learn, (int, np.integer)) or self.n_learn < 1):
             raise ValueError(f"n_learn must be None or an integer of at least 1, got {self.n_learn!r}.")
-        if not len(self.filters) and not self.membrane:
+        spikes = "spikes" in kinds
+        if not len(self.filters) and kinds == {"spikes"}:
             raise ValueError("filters must hold at least one time constant, unless membrane=True.")
         if not 0 <= self.margin < 0.5:
             raise ValueError(f"margin must be in [0, 0.5), got {self.margin!r}.")
@@ -362,10 +451,13 @@ class Reservoir(TransformerMixin, BaseEstimator):
                 "fraction": self.input_fraction,
                 "probability": self.input_probability,
             },
-            filters=[float(tau) for tau in self.filters],
+            filters=[float(tau) for tau in self.filters] if spikes else [],
             smooth=self.smooth,
-            membrane=self.membrane,
+            membrane="membrane" in kinds,
             squares=self.squares,
+            current="current" in kinds,
+            delay=self.delay,
+            input_delay=self.input_delay,
             plastic_inhibition=self.plastic_inhibition,
             dt=dt,
             block=self.block,
@@ -373,25 +465,63 @@ class Reservoir(TransformerMixin, BaseEstimator):
             seed=self.seed,
         )
 
-    def _fresh(self, X: NDArray) -> NDArray[np.bool_]:
-        """Tell the first step of each series."""
-        n_steps = X.shape[-2]
-        return np.arange(X.size // X.shape[-1]) % n_steps == 0
+    def _kinds(self) -> set[str]:
+        """Return what the features are made of."""
+        if self.features is None:
+            return {"spikes", "membrane"} if self.membrane else {"spikes"}
+        kinds = {self.features} if isinstance(self.features, str) else set(self.features)
+        if not kinds or not kinds <= set(FEATURES):
+            raise ValueError(f"features must be some of {', '.join(FEATURES)}, got {self.features!r}.")
+        return kinds
 
-    def _checked(self, X: Any, reset: bool = False) -> NDArray[np.float64]:
-        X = validate_data(
-            self, X, reset=reset, dtype=float, allow_nd=True, ensure_2d=False, ensure_all_finite=False, order="C"
-        )
-        if X.ndim not in (2, 3) or X.size == 0:
-            raise ValueError(
-                f"X must have shape (n_steps, n_features) or (n_samples, n_steps, n_features) and not be empty, "
-                f"got {X.shape}. Reshape your data: a single series of numbers is X[:, None]."
+    def _fresh(self, X: Series | list[Series]) -> NDArray[np.bool_]:
+        """Tell the first step of each series."""
+        return np.concatenate([np.arange(len(sample)) == 0 for sample in samples_of(X)])
+
+    def _warn_of_far(self, X: Series | list[Series]) -> None:
+        """Warn of columns with values that count as the ends of the range, though they are far from them."""
+        span = (np.concatenate(samples_of(X)) - self.low_) / (self.high_ - self.low_)
+        beyond = FAR + self.margin / (1 - 2 * self.margin)
+        share = ((span < -beyond) | (span > 1 + beyond)).mean(axis=0)
+        if share.any():
+            told = [
+                f"column {k}: {share[k]:.3g} of the values, fitted to {self.low_[k]:g} .. {self.high_[k]:g}"
+                for k in np.flatnonzero(share)
+            ]
+            more = f"; and {len(told) - 5} columns more" if len(told) > 5 else ""
+            warnings.warn(
+                f"X is far outside the range to which this Reservoir was fitted, and counts as its ends "
+                f"({'; '.join(told[:5])}{more}). Fit it to series of this range, or set limits.",
+                FarFromRange,
+                stacklevel=3,
             )
-        if not np.isfinite(X).all():
+
+    def _checked(self, X: Any, reset: bool = False) -> Any:
+        """Return X as an array of one series or of several of one length, or else as a list of arrays."""
+        if isinstance(X, (list, tuple)) and X and all(np.ndim(sample) == 2 for sample in X):
+            samples = [np.asarray(sample, dtype=float) for sample in X]
+            widths = {sample.shape[1] for sample in samples}
+            if len(widths) > 1 or not all(len(sample) for sample in samples):
+                shapes = ", ".join(str(sample.shape) for sample in samples[:5])
+                raise ValueError(f"All series of X must have steps, and the same number of columns, got {shapes}.")
+            X = np.stack(samples) if len({len(sample) for sample in samples}) == 1 else samples
+        else:
+            X = validate_data(
+                self, X, reset=reset, dtype=float, allow_nd=True, ensure_2d=False, ensure_all_finite=False, order="C"
+            )
+            if X.ndim not in (2, 3) or X.size == 0:
+                raise ValueError(
+                    f"X must have shape (n_steps, n_features) or (n_samples, n_steps, n_features) and not be empty, "
+                    f"got {X.shape}. Reshape your data: a single series of numbers is X[:, None]; series of different "
+                    "lengths are a list."
+                )
+        samples = samples_of(X)
+        if not all(np.isfinite(sample).all() for sample in samples):
             raise ValueError("X has NaN or infinite values. Fill or drop them.")
+        width = samples[0].shape[-1]
         if reset:
-            self.n_features_in_ = X.shape[-1]
-        elif X.shape[-1] != self.n_features_in_:
+            self.n_features_in_ = width
+        elif width != self.n_features_in_:
             name, expected = type(self).__name__, self.n_features_in_
-            raise ValueError(f"X has {X.shape[-1]} features, but {name} is expecting {expected} features as input.")
+            raise ValueError(f"X has {width} features, but {name} is expecting {expected} features as input.")
         return X

@@ -16,7 +16,16 @@ from brian2.units import ms, second
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 from numpy.typing import NDArray
 
-__all__ = ["PRESETS", "check_graph", "clustered", "distance_dependent", "project_inputs", "random", "small_world"]
+__all__ = [
+    "PRESETS",
+    "balanced",
+    "check_graph",
+    "clustered",
+    "distance_dependent",
+    "project_inputs",
+    "random",
+    "small_world",
+]
 
 #: Connection probability at distance 0 by types pre and post, and its range lambda in units of the grid.
 PRESETS: Mapping[str, Mapping[str, float]] = {
@@ -132,6 +141,61 @@ def random(
     chosen = np.sort(rng.choice(pairs, rng.binomial(pairs, density), replace=False, shuffle=False))
     pre, post = np.divmod(chosen, n - 1)
     return _graph(position, types, pre, post + (post >= pre), w_scale, cv, rng)
+
+
+def balanced(
+    n: int,
+    n_synapses: int = 50,
+    strength: float = 0.3,
+    *,
+    inhibition: float = 4.0,
+    inhibitory: float = 0.2,
+    cv: float = 0.7,
+    seed: int = 0,
+) -> nx.DiGraph:
+    """Give each neuron equally many synapses from others at random, inhibitory ones stronger than excitatory ones.
+
+    Weights are gamma distributed. Their mean is ``strength / sqrt(n_synapses)`` from excitatory neurons, in units of
+    the threshold for LIF, and ``inhibition`` times as much from inhibitory ones: with 4 and a fifth of inhibitory
+    neurons the two balance, and what a neuron receives varies by about ``strength`` however many synapses it has.
+
+    Parameters
+    ----------
+    n : int
+    n_synapses : int
+        Of each neuron, below n.
+    strength, inhibition : float
+    inhibitory, cv, seed
+        As in `distance_dependent`.
+
+    Returns
+    -------
+    networkx.DiGraph
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
+    References
+    ----------
+    .. [1] Brunel (2000), Dynamics of sparsely connected networks of excitatory and inhibitory spiking neurons.
+    .. [2] van Vreeswijk & Sompolinsky (1996), Chaos in neuronal networks with balanced excitation and inhibition.
+    """
+    _check(n, inhibitory, strength, cv)
+    _positive("inhibition", inhibition)
+    if not isinstance(n_synapses, (int, np.integer)) or not 1 <= n_synapses < n:
+        raise ValueError(f"n_synapses must be an integer of at least 1 and below n = {n}, got {n_synapses!r}.")
+    rng = np.random.default_rng(seed)
+    position, types = _places(n, _box(n, ""), rng), _types(n, inhibitory, rng)
+    pre = np.stack([rng.choice(n - 1, n_synapses, replace=False) for _ in range(n)])
+    post = np.repeat(np.arange(n), n_synapses)
+    pre = pre.ravel() + (pre.ravel() >= post)  # not from itself
+    order = np.lexsort((post, pre))
+    pre, post = pre[order], post[order]
+    mean = strength / np.sqrt(n_synapses) * np.where(types[pre] == 0, 1.0, inhibition)
+    weights = np.where(types[pre] == 0, 1.0, -1.0) * rng.gamma(1 / cv**2, mean * cv**2)
+    return _with_edges(_nodes(position, types), pre, post, weights)
 
 
 def small_world(
@@ -371,13 +435,23 @@ def check_graph(graph: nx.DiGraph) -> None:
 def _graph(
     position: NDArray, types: Index, pre: Index, post: Index, w_scale: float, cv: float, rng: np.random.Generator
 ) -> nx.DiGraph:
+    graph = _nodes(position, types)
+    _add_edges(graph, types, pre, post, w_scale, cv, rng)
+    return graph
+
+
+def _nodes(position: NDArray, types: Index) -> nx.DiGraph:
     graph = nx.DiGraph()
     kinds = np.array(["E", "I"])[types].tolist()
     places = map(tuple, position.tolist())
     graph.add_nodes_from(
         (k, {"type": kind, "position": place}) for k, (kind, place) in enumerate(zip(kinds, places, strict=True))
     )
-    _add_edges(graph, types, pre, post, w_scale, cv, rng)
+    return graph
+
+
+def _with_edges(graph: nx.DiGraph, pre: Index, post: Index, weights: NDArray) -> nx.DiGraph:
+    graph.add_weighted_edges_from(zip(pre.tolist(), post.tolist(), weights.tolist(), strict=True))
     return graph
 
 
@@ -386,7 +460,7 @@ def _add_edges(
 ) -> None:
     mean = w_scale * np.reshape([MEAN_WEIGHT[kind] for kind in KINDS], (2, 2))[types[pre], types[post]]
     weights = np.where(types[pre] == 0, 1.0, -1.0) * rng.gamma(1 / cv**2, mean * cv**2)
-    graph.add_weighted_edges_from(zip(pre.tolist(), post.tolist(), weights.tolist(), strict=True))
+    _with_edges(graph, pre, post, weights)
 
 
 def _types(n: int, inhibitory: float, rng: np.random.Generator) -> Index:

@@ -39,6 +39,7 @@ _STOP = """
     CUDA_SAFE_CALL(cudaMemcpyFromSymbol(&_stop_now, _hrsnn_stop, sizeof(int)));
     if (_stop_now) Network::_globally_stopped = true;
 """
+_ARRAYS_MADE = '// Arrays initialized to an "arange"'
 _NUMBERED = 'Save the "synapse number"'
 _SERIAL = "// Synaptic effects modify source group variables."
 
@@ -245,4 +246,16 @@ def _adapt(work: Path) -> None:
     text = "\n".join(path.read_text() for path in rest)
     for path in rest:
         path.unlink()
-    (work / "program.cu").write_text(text)
+    (work / "program.cu").write_text(_with_symbols(text, "\n".join(units)))
+
+
+def _with_symbols(program: str, kernels: str) -> str:
+    """Let functions on the device reach the arrays that they name ``brian::d_array_...``: brian2cuda leaves it out."""
+    names = sorted(set(re.findall(r"brian::d(_array_\w+)", kernels)))
+    if names and program.count(_ARRAYS_MADE) != 1:
+        raise RuntimeError(
+            f"brian2cuda {version('brian2cuda')} makes arrays in an unknown way. pip install 'hrsnn[cuda]' brings the "
+            "version that it knows."
+        )
+    calls = [f"CUDA_SAFE_CALL(cudaMemcpyToSymbol(d{name}, &dev{name}, sizeof(dev{name})));" for name in names]
+    return program.replace(_ARRAYS_MADE, "\n    ".join([*calls, _ARRAYS_MADE]))

@@ -31,6 +31,9 @@ from hrsnn.simulation.program import (
 
 __all__ = ["Blueprint", "CppEngine", "Engine", "RuntimeEngine", "engine"]
 
+#: In the source of a function: turns of a loop that calls it may write to the same place.
+SHARED = "// hrsnn: turns may meet"
+
 # What Brian2's loop over the clocks says, and the same without a set of those that are due.
 DUE = {
     "curclocks.find(obj_clock) != curclocks.end()": "fabs(obj_clock->t[0] - t) <= Clock_epsilon",
@@ -154,11 +157,12 @@ def _independent(code: str) -> str:
     """Tell the compiler of a loop over neurons or synapses that its turns are independent, where they are.
 
     They are if arrays that are written are read and written at the loop's own element only. The compiler would have
-    to compare the addresses of all arrays to find out, and with many arrays it does not vectorise the loop.
+    to compare the addresses of all arrays to find out, and with many arrays it does not vectorise the loop. A function
+    that writes to places of its own says so with ``SHARED``.
     """
     accesses = re.findall(r"(_ptr\w+)\[([^\]]*)\](\s*[-+*/]?=(?!=))?", code)
     written = {array for array, _, write in accesses if write}
-    if not written or any(index != "_idx" for array, index, _ in accesses if array in written):
+    if SHARED in code or not written or any(index != "_idx" for array, index, _ in accesses if array in written):
         return code
     return re.sub(
         r"^( *)(for\(int _(?:idx|spiking_synapse_idx)=0;)", r"#pragma GCC ivdep\n\1\2", code, flags=re.MULTILINE

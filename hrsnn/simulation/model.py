@@ -282,6 +282,8 @@ class SynapseModel(Model):
         name: str,
         dt: Quantity,
         on_event: Mapping[str, tuple[str, str]] | None = None,
+        extra: str = "",
+        on_pre: str | None = None,
     ) -> Synapses:
         """Return unconnected Synapses; connect them, then call ``initialise``.
 
@@ -296,15 +298,21 @@ class SynapseModel(Model):
             Time step.
         on_event : mapping of str to (str, str), optional
             Further pathways: the event of the target, and the statements, by name.
+        extra : str
+            Declarations that the network adds to those of the model.
+        on_pre : str, optional
+            Statements that take the place of the model's own at presynaptic spikes.
         """
         text = self.text(variable)
+        if on_pre is not None:
+            text["on_pre"] = on_pre
         on_event = dict(on_event or {})
         on_post = {"post": fast_math(text["on_post"]), **{key: code for key, (_, code) in on_event.items()}}
         on_post = {key: code for key, code in on_post.items() if code}
         synapses = Synapses(
             source,
             target,
-            "\n".join([text["equations"], self.declarations()]),
+            "\n".join([text["equations"], extra, self.declarations()]),
             on_pre=fast_math(text["on_pre"]) or None,
             on_post=on_post or None,
             on_event={key: event for key, (event, _) in on_event.items()},

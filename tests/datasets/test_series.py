@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
-from hrsnn.datasets.series import google_stock, read_csv_column, synthetic_stock, synthetic_wind, wind_speed
+from hrsnn.datasets.series import google_stock, narma10, read_csv_column, synthetic_stock, synthetic_wind, wind_speed
 
 needs_data = pytest.mark.skipif("HRSNN_DATA" not in os.environ, reason="the real files are found through HRSNN_DATA")
 
@@ -163,3 +163,17 @@ def test_synthetic_errors():
         synthetic_wind(coefficients=(1.0, 0.1))
     with pytest.raises(ValueError, match="noise must be at least 0, got -1"):
         synthetic_wind(noise=-1)
+
+
+def test_narma10_follows_its_equation_and_stays_bounded():
+    u, y = narma10(500, seed=3)
+    assert u.shape == y.shape == (500, 1)
+    assert 0 <= u.min() < 0.01 < 0.49 < u.max() <= 0.5
+    u, y = u[:, 0], y[:, 0]  # y[t] is what the input u[t] makes
+    t = np.arange(10, 500)
+    sums = np.array([y[k - 10 : k].sum() for k in t])
+    assert_allclose(y[t], 0.3 * y[t - 1] + 0.05 * y[t - 1] * sums + 1.5 * u[t - 9] * u[t] + 0.1, rtol=1e-12)
+    assert all(narma10(2000, seed=seed)[1].max() <= 1 for seed in range(5))
+    assert_array_equal(narma10(50, seed=3)[0], narma10(50, seed=3)[0])
+    with pytest.raises(ValueError, match="n_steps must be an integer of at least 1, got 0"):
+        narma10(0)

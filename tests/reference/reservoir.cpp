@@ -10,7 +10,7 @@
 // step and phase.bin (n_inputs,), the rates of the inputs in each step of the series and their first phases;
 // neurons.bin (8, n_neurons): tau_m, v_rest, v_reset, v_thresh, t_ref, tau_e, tau_i, drive; filters.bin (n_filters,);
 // and for inputs, excitation and inhibition NAME_ends.bin int32 (2, n), NAME.bin (7, n): w, A_plus, A_minus, tau_plus,
-// tau_minus, w_min, w_max. Written: NAME_w.bin (n,), states.bin (n_steps, n_filters + 1, n_neurons), the filtered
+// tau_minus, w_min, w_max; and where synapses have delays NAME_lag.bin int32 (n,), in time steps. Written: NAME_w.bin (n,), states.bin (n_steps, n_filters + 1, n_neurons), the filtered
 // spikes and the potential at the end of each step, and spikes.bin int32 (n_spikes, 2), rows of (time step, neuron).
 // One line of JSON on stdout gives the processor seconds of the simulation. Times are in ms.
 //
@@ -73,7 +73,7 @@ static inline float decay(float x) {
 struct Projection {
     Array<real> w, x_plus, x_minus, A_plus, A_minus, rate_plus, rate_minus, low, high;
     Array<int32_t> last;  // time step of the last event, to which the traces belong
-    Array<int32_t> post, order, incoming, first, first_in;
+    Array<int32_t> post, order, incoming, first, first_in, lag;
 
     Projection(const std::string &name, int n_pre, int n_post, real dt) : first(n_pre + 1), first_in(n_post + 1) {
         const auto ends = read_file<int32_t>(name + "_ends.bin");
@@ -90,7 +90,11 @@ struct Projection {
         w = column(0), A_plus = column(1), A_minus = column(2), low = column(5), high = column(6);
         for (const real tau : column(3)) rate_plus.push_back(dt / tau);
         for (const real tau : column(4)) rate_minus.push_back(dt / tau);
-        x_plus.resize(n), x_minus.resize(n), last.resize(n), incoming.resize(n);
+        x_plus.resize(n), x_minus.resize(n), last.resize(n), incoming.resize(n), lag.resize(n);
+        if (std::ifstream(name + "_lag.bin")) {
+            const auto lags = read_file<int32_t>(name + "_lag.bin");
+            for (size_t k = 0; k < n; ++k) lag[k] = lags[order[k]];
+        }
         for (const int k : order) {
             post.push_back(ends[n + k]);
             ++first[ends[k] + 1];
@@ -113,10 +117,14 @@ struct Projection {
         return x_plus[k] - before;
     }
 
-    void before(const Array<int32_t> &fired, int32_t step, real *current) {
+    // Currents of a later time step are in a row of their own, of n neurons each; there are `slots` rows.
+    void before(const Array<int32_t> &fired, int32_t step, real *current, int slots, int n) {
         for (const int i : fired) {
             const int begin = first[i], end = first[i + 1];
-            for (int k = begin; k < end; ++k) current[post[k]] += w[k];
+            if (slots == 1)
+                for (int k = begin; k < end; ++k) current[post[k]] += w[k];
+            else
+                for (int k = begin; k < end; ++k) current[(step + lag[k]) % slots * n + post[k]] += w[k];
 #pragma GCC ivdep
             for (int k = begin; k < end; ++k) {
                 meet(k, step);
@@ -191,6 +199,12 @@ int main(int argc, char **argv) {
     Projection inputs(folder + "inputs", n_in, n, dt), excitation(folder + "excitation", n, n, dt),
         inhibition(folder + "inhibition", n, n, dt);
     Neurons neurons(read_reals(folder + "neurons.bin"), n, dt);
+    int slots = 1;
+    for (const Projection *projection : {&inputs, &excitation, &inhibition})
+        for (const int lag : projection->lag) slots = std::max(slots, lag + 1);
+    Array<real> later_e(slots > 1 ? slots * n : 0), later_i(later_e.size());
+    real *const to_e = slots > 1 ? later_e.data() : neurons.i_e.data();
+    real *const to_i = slots > 1 ? later_i.data() : neurons.i_i.data();
     Array<real> keep_x;
     for (const real tau : read_reals(folder + "filters.bin")) keep_x.push_back(std::exp(-dt / tau));
     const int n_filters = int(keep_x.size());
@@ -214,9 +228,14 @@ int main(int argc, char **argv) {
                     phase[i] -= 1;
                     fired_in.push_back(i);
                 }
-            inputs.before(fired_in, step, neurons.i_e.data());
-            excitation.before(fired, step, neurons.i_e.data());
-            inhibition.before(fired, step, neurons.i_i.data());
+            inputs.before(fired_in, step, to_e, slots, n);
+            excitation.before(fired, step, to_e, slots, n);
+            inhibition.before(fired, step, to_i, slots, n);
+            if (slots > 1) {
+                real *const now_e = to_e + step % slots * n, *const now_i = to_i + step % slots * n;
+                for (int j = 0; j < n; ++j) neurons.i_e[j] += now_e[j], now_e[j] = 0;
+                for (int j = 0; j < n; ++j) neurons.i_i[j] += now_i[j], now_i[j] = 0;
+            }
             for (Projection *projection : {&inputs, &excitation, &inhibition}) projection->after(fired, step);
             for (const int j : fired) {
                 neurons.v[j] = neurons.v_reset[j];

@@ -22,6 +22,7 @@ class Loop:
         self.p = {k: get(k) for k in names if f"neurons.{k}" in liquid.values}
         self.taus = [liquid.values[f"neurons.tau_x_{k}"] for k in range(network.filters)]
         self.seed, self.smooth, self.membrane = liquid.seed, network.smooth, network.membrane
+        self.reads_current = network.current
         self.synapses = {}
         for name in self.names:
             i, j = liquid.wiring[name]
@@ -32,6 +33,7 @@ class Loop:
                 "x_plus": np.zeros(len(i)),
                 "x_minus": np.zeros(len(i)),
             }
+            s["lag"] = np.asarray(liquid.values.get(f"{name}.lag", np.zeros(len(i), int)))[: len(i)]
             for key in ("A_plus", "A_minus", "tau_plus", "tau_minus", "w_min", "w_max", "U", "tau_rec", "tau_facil"):
                 if f"{name}.{key}" in liquid.learning:
                     value = np.asarray(liquid.learning[f"{name}.{key}"], dtype=float)
@@ -47,13 +49,15 @@ class Loop:
         self.v, self.i_e, self.i_i = self.p["v_rest"].copy(), np.zeros(n), np.zeros(n)
         for s in self.synapses.values():
             s["u"], s["R"] = np.zeros(len(s["i"])), np.ones(len(s["i"]))
+        self.flying = {}  # what arrives in which time step: excitation and inhibition of each neuron
         self.y = [np.zeros(n) for _ in self.taus]
         self.refractory, self.x = np.zeros(n), [np.zeros(n) for _ in self.taus]
         self.phase, self.draw = self.constants["phase_start"].copy(), np.zeros(self.n_in, dtype=int)
         self.next_step = np.full(self.n_in, 1 << 30)
 
     def features(self, squares):
-        f = np.stack([*(self.y if self.smooth else self.x), *([self.v] if self.membrane else [])])
+        further = [*([self.v] if self.membrane else []), *([self.i_e - self.i_i] if self.reads_current else [])]
+        f = np.stack([*(self.y if self.smooth else self.x), *further])
         return np.concatenate([f, f**2] if squares else [f]).ravel()
 
     def run(self, table, forced, fresh, learn, readout=None, squares=False):
@@ -100,11 +104,9 @@ class Loop:
                 u = np.where(pre, s["U"] + u * (1 - s["U"]), u)
                 R = 1 - (1 - s["R"]) * np.exp(-dt / s["tau_rec"])
                 share, s["u"], s["R"] = u * R, u, np.where(pre, R - u * R, R)
-            current = np.bincount(s["j"][pre], (s["w"] * share)[pre], self.n)
-            if name == "inhibition":
-                self.i_i = self.i_i + current
-            else:
-                self.i_e = self.i_e + current
+            for k in np.flatnonzero(pre):
+                slot = self.flying.setdefault(step + s["lag"][k], np.zeros((2, self.n)))
+                slot[int(name == "inhibition"), s["j"][k]] += s["w"][k] * share[k]
             if learn:
                 s["x_plus"] *= np.exp(-dt / s["tau_plus"])
                 s["x_minus"] *= np.exp(-dt / s["tau_minus"])
@@ -112,6 +114,8 @@ class Loop:
                 s["w"] = np.where(post, np.clip(w + s["A_plus"] * s["x_plus"], s["w_min"], s["w_max"]), w)
                 s["x_plus"] += pre
                 s["x_minus"] += post
+        arriving = self.flying.pop(step, np.zeros((2, self.n)))
+        self.i_e, self.i_i = self.i_e + arriving[0], self.i_i + arriving[1]
         self.v = np.where(fired, p["v_reset"], self.v)
         self.refractory = np.where(fired, p["t_ref"], self.refractory)
         self.x = [x + fired for x in self.x]

@@ -25,7 +25,7 @@ from hrsnn.models import LIF, STDP, ShortTerm
 from hrsnn.reservoirs.forecaster import Forecaster
 from hrsnn.reservoirs.liquid import Affine, Liquid, Readout
 from hrsnn.reservoirs.network import capacity
-from hrsnn.reservoirs.reservoir import Reservoir, homogeneous
+from hrsnn.reservoirs.reservoir import FarFromRange, Reservoir, homogeneous
 
 N, N_STEPS, BLOCK = 40, 20, 12
 BACKENDS = ["runtime", pytest.param("cpp", marks=pytest.mark.cpp)]
@@ -254,7 +254,7 @@ def test_transform_is_a_function_of_the_series_and_the_seed():
 
 
 def test_samples_are_averaged_over_windows():
-    X = np.random.default_rng(3).random((5, 6, 2))
+    X = 0.6 * np.random.default_rng(3).random((5, 6, 2))
     X[:, :, 1] = 0.25  # constant, which limits allow
     reservoir = small(limits=(0.0, 0.5), margin=0.0, n_windows=2, backend="runtime").fit(X)
     assert_allclose(reservoir.scaled(X), np.minimum(2 * X, 1))
@@ -447,6 +447,11 @@ def test_readout_that_is_not_affine_predicts_but_does_not_close_the_loop(forecas
         (lambda: small().fit([[0.0], [np.nan]]), "X has NaN"),
         (lambda: small().fit(np.arange(5.0)), r"a single series of numbers is X\[:, None\]"),
         (lambda: small().fit(np.array([[-1.7e308], [1.7e308]])), "too wide for floats"),
+        (lambda: small().fit([np.ones((5, 2)), np.ones((5, 1))]), r"same number of columns, got \(5, 2\), \(5, 1\)"),
+        (lambda: small().fit([np.ones((5, 1)), np.ones((0, 1))]), "All series of X must have steps"),
+        (lambda: small(n_windows=9).fit(ragged()).transform([series()[:9], series()[:5]]), "from 1 to 5, the steps of"),
+        (lambda: Forecaster(small()).fit(ragged(), ragged()[:2]), "one series for each of the 3 of X, got 2"),
+        (lambda: Forecaster(small()).fit([series()[:45], series()[:51]]), r"X has 45 \+ 51 steps, too few"),
         (lambda: small(block=0).fit(series(20)), "block must be an integer of at least 1, got 0"),
         (lambda: small(filters=(), membrane=False).fit(series(20)), "at least one time constant"),
         (lambda: small(margin=0.5).fit(series(20)), r"margin must be in \[0, 0.5\), got 0.5"),
@@ -472,8 +477,58 @@ def test_wrong_number_of_columns_or_steps_is_named(forecaster):
         forecaster.forecast(0)
 
 
-def test_values_beyond_the_margins_are_clipped():
+def test_values_beyond_the_margins_are_clipped_and_far_ones_are_told():
     X, _ = datasets.lorenz63(200)
     reservoir = small().fit(X)
     assert_allclose(reservoir.scaled(X).min(axis=0), 0.1)
     assert_allclose(reservoir.scaled(X * 100).max(axis=0), 1)
+    low, high = X[:, 1].min(), X[:, 1].max()
+    far = X[:50].copy()
+    reservoir.transform(far)
+    far[:10, 1] += 2 * (high - low)
+    with pytest.warns(FarFromRange, match=rf"\(column 1: 0.2 of the values, fitted to {low:g} .. {high:g}\)"):
+        reservoir.transform(far)
+
+
+def test_a_forecast_that_leaves_the_range_says_so(forecaster):
+    runaway = clone(forecaster).set_params(readout=Ridge(1.0)).fit(series())
+    runaway.readout_.intercept_ = runaway.readout_.intercept_ + np.array([0.0, 5.0])
+    with pytest.warns(FarFromRange, match="leaves the range .* held at its ends: column 1 in 1 of the steps"):
+        runaway.forecast(4)
+
+
+def ragged():
+    X = series()
+    return [X[:40], X[20:41], X[70:98]]
+
+
+def test_samples_of_different_lengths_answer_as_each_alone():
+    samples = ragged()
+    reservoir = small(n_windows=2).fit(samples)
+    alone = [reservoir.respond(sample) for sample in samples]
+    means = [[half.mean(axis=0) for half in np.array_split(one.features, 2)] for one in alone]
+    together = reservoir.transform(samples)
+    assert_allclose(together, np.reshape(means, together.shape), atol=1e-12)
+    assert_array_equal(reservoir.spike_counts_, sum(np.bincount(one.i, minlength=N) for one in alone))
+    reservoir.n_windows = None
+    assert_allclose(reservoir.transform(samples), [one.features[-1] for one in alone], atol=1e-12)
+    equal = [sample[:20] for sample in samples]
+    assert_array_equal(reservoir.transform(equal), reservoir.transform(np.stack(equal)))
+
+
+def test_forecaster_takes_series_of_different_lengths():
+    samples = ragged()
+    fitted = Forecaster(small(), Ridge(1.0), n_wash_out=10).fit(samples)
+    inputs, goals = fitted.training_set(samples)
+    assert len(goals) == sum(len(own) - 11 for own in samples)
+    expected = np.concatenate([fitted.reservoir_.scaled(own[11:]) for own in samples])
+    assert_allclose(goals * fitted.scale_, expected, atol=1e-12)
+    # What the readout reads at a step of a series is what it reads when that series is alone.
+    response = fitted.reservoir_.respond(samples[1])
+    assert_allclose(inputs[29 : 29 + 10, : 2 * N], response.features[10:20], atol=1e-12)
+    ahead = fitted.predict(samples)
+    assert [len(own) for own in ahead] == [len(own) for own in samples]
+    assert_allclose(ahead[1], fitted.predict(samples[1]), atol=1e-9)
+    together = fitted.forecast(4, samples)
+    assert_allclose(together[0], fitted.forecast(4, samples[0]), atol=1e-9)
+    assert_allclose(fitted.forecast(4), together[-1], atol=1e-9)  # after the last series

@@ -164,3 +164,20 @@ def test_five_thousand_neurons_take_seconds():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_balanced_networks_have_equal_in_degrees_and_weights_that_balance():
+    graph = topology.balanced(300, 40, strength=0.3, seed=1)
+    assert set(dict(graph.in_degree()).values()) == {40}
+    assert not any(u == v for u, v in graph.edges)
+    inhibits = {node for node, kind in graph.nodes(data="type") if kind == "I"}
+    assert len(inhibits) == 60
+    weights = {True: [], False: []}
+    for u, _, w in graph.edges(data="weight"):
+        assert (w < 0) == (u in inhibits)
+        weights[u in inhibits].append(w)
+    mean = 0.3 / np.sqrt(40)
+    assert_allclose(np.mean(weights[False]), mean, rtol=4 * 0.7 / np.sqrt(len(weights[False])))
+    assert_allclose(np.mean(weights[True]), -4 * mean, rtol=4 * 0.7 / np.sqrt(len(weights[True])))
+    with pytest.raises(ValueError, match="n_synapses must be an integer of at least 1 and below n = 20, got 20"):
+        topology.balanced(20, 20)

@@ -20,6 +20,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from hrsnn import CurrentCode, Forecaster, Gamma, PopulationCode, Reservoir, STDPClassifier, topology
 from hrsnn.lab.cli import main
 from hrsnn.lab.runs import list_runs
+from hrsnn.laws import Uniform
 from hrsnn.models import LIF, STDP, ShortTerm
 from hrsnn.simulation import backends, functions, nvidia
 from hrsnn.simulation.backends import BuildOnly
@@ -210,6 +211,9 @@ NETWORKS = {
     "reservoir with hidden units in the loop": lambda: replace(reservoir().frozen, hidden=4).blueprint(),
     "reservoir driven by currents": lambda: reservoir(code=CurrentCode()).frozen.blueprint(),
     "reservoir with short-term dynamics": lambda: reservoir(synapse=ShortTerm()).plastic.blueprint(),
+    "reservoir with delays": lambda: reservoir(
+        synapse=STDP(), delay=Uniform(0 * ms, 50 * ms), features=["spikes", "current"]
+    ).plastic.blueprint(),
     "reservoir with heterogeneous STDP": lambda: reservoir(neuron=MIXED, synapse=HETEROGENEOUS).plastic.blueprint(),
     "reservoir with squares and Poisson inputs": lambda: reservoir(
         code=PopulationCode(spikes="poisson"), membrane=True, squares=True
@@ -294,6 +298,24 @@ def test_reservoir_learns_and_forecasts_as_in_cpp(emulated):
     assert_array_equal(cuda.response_.t, cpp.response_.t)
     assert_allclose(cuda.response_.features, cpp.response_.features, rtol=1e-9, atol=1e-12)
     assert_allclose(forecast, expected, rtol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.cpp
+def test_reservoir_with_delays_responds_as_in_cpp(emulated):
+    X = np.random.default_rng(0).random((24, 1))
+    graph = topology.random(40, 0.25, w_scale=1, seed=0)
+    delays = dict(delay=Uniform(0 * ms, 60 * ms), input_delay=Uniform(0 * ms, 9 * ms), features=["membrane", "current"])
+    found = []
+    for backend in ("cpp", "cuda"):
+        settings = dict(neuron=MIXED, inhibitory=MIXED, input_probability=0.4, input_weight=2.0, dt=1 * ms, **delays)
+        reservoir = Reservoir(graph, block=16, seed=1, backend=backend, **settings).fit(X)
+        found.append([reservoir.respond(X), reservoir.respond(np.stack([X[:8], X[8:16], X[16:]]))])
+    for expected, response in zip(*found, strict=True):
+        assert len(expected.i) > 50
+        assert_array_equal(response.i, expected.i)
+        assert_array_equal(response.t, expected.t)
+        assert_allclose(response.features, expected.features, rtol=1e-9, atol=1e-12)
 
 
 # The functions inside a simulation

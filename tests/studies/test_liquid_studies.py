@@ -8,7 +8,7 @@ from brian2 import Hz, ms
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
-from hrsnn import PopulationCode, RateCode, Reservoir, datasets, topology
+from hrsnn import PopulationCode, RateCode, Reservoir, Uniform, datasets, topology
 from hrsnn.lab.cli import main
 from hrsnn.lab.runs import list_runs
 from hrsnn.studies import _classify, _liquid, liquid_tasks
@@ -149,7 +149,7 @@ def test_studies_of_classification_on_ramps(tmp_path, monkeypatch):
 @cpp
 def test_studies_of_memory_and_separation(tmp_path):
     settings = ["seeds=0", "n_learn=30", "input_weight=0.6"]
-    memory = study(tmp_path, "memory_capacity", *settings, "sizes=60", "n_steps=300", "n_wash_out=20", "tau_max=5")
+    memory = study(tmp_path, "variants_memory", *settings, "sizes=60", "n_steps=300", "n_wash_out=20", "tau_max=5")
     rows = {row["variant"]: row for row in table(memory, "reservoirs")}
     assert float(rows["echo state"]["capacity"]) > 4.5  # of 5 delays, without spikes
     for variant in (*_liquid.VARIANTS, "HoN", "HeN"):
@@ -166,15 +166,17 @@ def test_studies_of_memory_and_separation(tmp_path):
 
 
 @cpp
-def test_reference_program_makes_the_spikes_and_weights_of_the_package(tmp_path):
+@pytest.mark.parametrize("delay", [None, Uniform(0 * ms, 50 * ms)])
+def test_reference_program_makes_the_spikes_and_weights_of_the_package(tmp_path, delay):
     if not REFERENCE.is_file():
         pytest.skip("the reference program is in a checkout only")
     graph = topology.random(60, 0.2, w_scale=1, seed=0)
     code = PopulationCode(10, rate_max=300 * Hz, step=20 * ms)
     synapse = SYNAPSE.replace(A_plus=0.2, A_minus=0.21)
     settings = dict(
-        input_weight=1.0, input_fraction=1.0, input_probability=0.3, membrane=True, filters=(20 * ms, 60 * ms)
-    )
+        input_weight=1.0, input_fraction=1.0, input_probability=0.3, membrane=True, filters=(20 * ms, 60 * ms),
+        delay=delay, input_delay=None if delay is None else Uniform(0 * ms, 5 * ms),
+    )  # fmt: skip
     reservoir = Reservoir(graph, NEURON, INHIBITORY, synapse, code, **settings, seed=0)
     X = np.random.default_rng(0).random((40, 2))
     liquid, u = reservoir.fit(X[:2]).liquid_, reservoir.scaled(X)
