@@ -451,7 +451,7 @@ def test_readout_that_is_not_affine_predicts_but_does_not_close_the_loop(forecas
         (lambda: small().fit([np.ones((5, 1)), np.ones((0, 1))]), "All series of X must have steps"),
         (lambda: small(n_windows=9).fit(ragged()).transform([series()[:9], series()[:5]]), "from 1 to 5, the steps of"),
         (lambda: Forecaster(small()).fit(ragged(), ragged()[:2]), "one series for each of the 3 of X, got 2"),
-        (lambda: Forecaster(small()).fit([series()[:45], series()[:51]]), r"X has 45 \+ 51 steps, too few"),
+        (lambda: Forecaster(small()).fit([series()[:45], series()[:51]]), r"X has 45 \+ 51 steps \(n_samples = 96\), too few"),
         (lambda: small(block=0).fit(series(20)), "block must be an integer of at least 1, got 0"),
         (lambda: small(filters=(), membrane=False).fit(series(20)), "at least one time constant"),
         (lambda: small(margin=0.5).fit(series(20)), r"margin must be in \[0, 0.5\), got 0.5"),
