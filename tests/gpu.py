@@ -63,6 +63,7 @@ def step(name: str, folder: Path, emulated: bool) -> int:
         import pytest
 
         path = HERE / "simulation" / "test_cuda.py"
+        sys.path.insert(0, str(HERE / "stdp"))  # it shares a program with the tests of couplings
         return int(pytest.main(["-q", "-p", "no:cacheprovider", "-rs", str(path), *arguments]))
     if emulated:
         emulate()

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from hrsnn.checks import check_integer
+from hrsnn.checks import check_integer, check_kind, check_seed
 from hrsnn.pruning import betweenness
 from hrsnn.reservoirs.liquid import Affine, Readout, Response
 from hrsnn.reservoirs.reservoir import Reservoir
@@ -125,6 +125,8 @@ class Forecaster(RegressorMixin, BaseEstimator):
         if Y.shape not in (X.shape, X[1:].shape):
             raise ValueError(f"Y must have the shape of X, {X.shape}, or one row less, got {Y.shape}.")
         check_integer("n_wash_out", self.n_wash_out, 0)
+        check_seed(self.seed)
+        check_kind("reservoir", self.reservoir, Reservoir)
         if len(Y) < self.n_wash_out + 10:
             raise ValueError(
                 f"X has {len(X)} steps (n_samples = {len(X)}), too few: {self.n_wash_out} are the wash-out "

@@ -465,6 +465,23 @@ def test_bad_input_is_named(call, message):
         call()
 
 
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"neuron": "LIF"}, TypeError, "neuron must be a NeuronModel or None, got 'LIF'"),
+        ({"inhibitory": STDP()}, TypeError, "inhibitory must be a NeuronModel or None, got STDP"),
+        ({"synapse": "STDP"}, TypeError, "synapse must be a SynapseModel or None, got 'STDP'"),
+        ({"code": 3}, TypeError, "code must be a SeriesCode or None, got 3"),
+        ({"filters": 30 * ms}, TypeError, "filters must be a sequence of times"),
+        ({"seed": 1.5}, ValueError, "seed must be an integer in"),
+        ({"seed": -1}, ValueError, "seed must be an integer in"),
+    ],
+)
+def test_settings_of_another_kind_are_refused(settings, error, message):
+    with pytest.raises(error, match=message):
+        Reservoir(topology.random(5, 0.5, seed=0), **settings).fit(series(30))
+
+
 def test_wrong_number_of_columns_or_steps_is_named(forecaster):
     with pytest.raises(ValueError, match="X has 1 features, but Reservoir is expecting 2 features"):
         forecaster.reservoir_.transform(np.zeros((5, 1)))
