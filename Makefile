@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint docs results bench wheel clean
+.PHONY: help demo test lint docs results bench gpu wheel clean
 
 help:
 	@echo "make demo    install, train on handwritten digits, and write a report with figures"
@@ -13,6 +13,7 @@ help:
 	@echo "make docs    build the documentation in docs/_build/html"
 	@echo "make results list the commands behind every table of docs/results (PAGE=digits for one page)"
 	@echo "make bench   measure milliseconds an image"
+	@echo "make gpu     all that a GPU is wanted for, in nine minutes; without one in the emulator (WHEELS=folder: no internet)"
 	@echo "make wheel   build the wheel, install it in an empty environment, and train from an empty folder"
 	@echo "make clean   remove what these make (runs/ stays)"
 
@@ -37,6 +38,14 @@ results:
 bench: $(VENV)/.installed
 	$(BIN)/hrsnn run speed $(ARGS)
 
+# Python 3.12 is what brian2cuda needs. WHEELS is a folder that `pip download` has filled.
+gpu: PYTHON := python3.12
+gpu: OFFLINE := $(if $(WHEELS),--no-index --find-links $(WHEELS))
+gpu:
+	$(PYTHON) -m venv .venv-gpu
+	.venv-gpu/bin/python -m pip install --quiet --disable-pip-version-check $(OFFLINE) -e ".[cuda]" pytest hypothesis
+	.venv-gpu/bin/python tests/gpu.py $(ARGS)
+
 wheel:
 	rm -rf build/wheel
 	$(PYTHON) -m venv build/wheel/env
@@ -45,7 +54,7 @@ wheel:
 	mkdir build/wheel/empty && cd build/wheel/empty && env -u PYTHONPATH ../env/bin/hrsnn run mnist_stdp --quick
 
 clean:
-	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build docs/_build hrsnn.egg-info
+	rm -rf .venv .venv-gpu .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build docs/_build hrsnn.egg-info
 
 $(VENV)/.installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["check_integer", "check_n_jobs", "check_seed"]
+__all__ = ["check_integer", "check_kind", "check_n_jobs", "check_seed"]
 
 
 def check_integer(name: str, value: Any, low: int, note: str = "") -> None:
@@ -20,6 +20,19 @@ def check_integer(name: str, value: Any, low: int, note: str = "") -> None:
     """
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < low:
         raise ValueError(f"{name} must be an integer of at least {low}{note}, got {value!r}.")
+
+
+def check_kind(name: str, value: Any, kind: type, optional: bool = False) -> None:
+    """Refuse what is not of a class; None passes if it is ``optional``.
+
+    Raises
+    ------
+    TypeError
+    """
+    if not isinstance(value, kind) and not (optional and value is None):
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        also = " or None" if optional else ""
+        raise TypeError(f"{name} must be {article} {kind.__name__}{also}, got {value!r}.")
 
 
 def check_seed(seed: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import Any
 
 import networkx as nx
@@ -73,29 +74,36 @@ def pruning_ablation(
         raise ValueError(f"choices are {', '.join(CHOICES)}, got {sorted(unknown)[0]!r}.")
     data = _pruning.series(series, n_train, n_tuning, n_test)
     rows: list[dict[str, Any]] = []
-    for seed in run.progress(seeds, label="seeds"):
+    options: dict[str, Any] = dict(
+        keep_synapses=keep_synapses, keep_neurons=keep_neurons, n_iterations=n_iterations, n_steps=n_steps
+    )
+
+    def pruned(seed: int, choice: str) -> dict[str, Any]:
+        dense, given = _pruning.network(network, n_neurons, seed), {**options, "seed": seed}
+        if choice == "steps":
+            return _steps(dense, given)
+        return _pruning.packed(pruning.LyapunovNoisePruning(**{**given, **CHOICES[choice]}).prune(dense))
+
+    def measured(seed: int, packed: Any) -> dict[str, Any]:
         dense = _pruning.network(network, n_neurons, seed)
-        options: dict[str, Any] = dict(
-            keep_synapses=keep_synapses, keep_neurons=keep_neurons, n_iterations=n_iterations, n_steps=n_steps
-        )
-        graphs: dict[str, Any] = run.cached(f"steps_{seed}", lambda: _steps(dense, {**options, "seed": seed}))  # noqa: B023
-        for choice in choices:
-            given: dict[str, Any] = {**options, "seed": seed, **CHOICES[choice]}
-            graphs[choice] = run.cached(
-                f"{choice}_{seed}".replace(" ", "_"),
-                lambda given=given: _pruning.packed(pruning.LyapunovNoisePruning(**given).prune(dense)),  # noqa: B023
-            )
-        for point in (*POINTS, *choices):
+        graph = dense if packed is None else _pruning.unpacked(dense, packed)
+        return _pruning.measure(graph, data, seed, threshold, input_weight, backend)
 
-            def result(point: str = point) -> dict[str, Any]:
-                graph = dense if point == "A" else _pruning.unpacked(dense, graphs[point])  # noqa: B023
-                return _pruning.measure(graph, data, seed, threshold, input_weight, backend)  # noqa: B023
-
-            row = run.cached(f"measured_{point}_{seed}".replace(" ", "_"), result)
-            rows.append({"point": point, "steps": POINTS.get(point, "all"), "seed": seed, **row})
+    pairs = [(seed, choice) for seed in seeds for choice in ("steps", *choices)]
+    jobs = {f"{choice}_{seed}".replace(" ", "_"): partial(pruned, seed, choice) for seed, choice in pairs}
+    made = dict(zip(pairs, run.results(jobs, "pruning"), strict=True))
+    graphs = {(seed, choice): made[seed, choice] for seed in seeds for choice in choices}
+    graphs |= {(seed, point): packed for seed in seeds for point, packed in made[seed, "steps"].items()}
+    points = [(seed, point) for seed in seeds for point in (*POINTS, *choices)]
+    jobs = {
+        f"measured_{point}_{seed}".replace(" ", "_"): partial(measured, seed, graphs.get((seed, point)))
+        for seed, point in points
+    }
+    for (seed, point), row in zip(points, run.results(jobs, "networks"), strict=True):
+        rows.append({"point": point, "steps": POINTS.get(point, "all"), "seed": seed, **row})
         run.table("networks", rows)
-        summary = _summary(rows)
-        run.table("points", summary)
+    summary = _summary(rows)
+    run.table("points", summary)
     metrics = {f"{key}_{entry['point']}".replace(" ", "_"): entry[key] for entry in summary for key in ("vpt", "rmse")}
     run.save(**metrics)
     run.figure("steps", _figure(summary))

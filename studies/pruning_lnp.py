@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import Any
 
 import networkx as nx
@@ -88,11 +89,9 @@ def pruning_lnp(
         raise ValueError(f"learning must be 'stdp' or 'gradient', got {learning!r}.")
     settings = {"input_weight": input_weight, "backend": backend}
     rows: list[dict[str, Any]] = []
-    histories: dict[str, list[Any]] = {kind: [] for kind in networks}
-    jobs = [(name, kind, seed) for name in series for kind in networks for seed in seeds]
-    for name, kind, seed in run.progress(jobs, label="networks"):
-        data = _pruning.series(name, n_train, n_tuning, n_test)
-        dense = _pruning.network(kind, n_neurons, seed)
+    sources = {name: _pruning.series(name, n_train, n_tuning, n_test) for name in series}
+
+    def pruned(kind: str, seed: int) -> dict[str, Any]:
         pruner = pruning.LyapunovNoisePruning(
             keep_synapses,
             keep_neurons,
@@ -105,28 +104,46 @@ def pruning_lnp(
             tune_timescales=tune_timescales,
             seed=seed,
         )
-        stored = run.cached(f"lnp_{kind}_{seed}", lambda: _pruned(pruner, dense, checkpoints))  # noqa: B023
-        first = name == series[0]
-        if first:
-            histories[kind].append(stored["history"])
-        graphs = {step: _pruning.unpacked(dense, packed) for step, packed in stored["graphs"].items()}
-        steps = [str(step) for step in checkpoints if first and str(step) in graphs]
-        wanted = ["unpruned", "LNP", *methods, *(f"{method} {step}" for step in steps for method in ("LNP", "random"))]
-        for method in wanted:
+        return _pruned(pruner, _pruning.network(kind, n_neurons, seed), checkpoints)
 
-            def result(method: str = method) -> dict[str, Any]:
-                rest = (dense, graphs, stored["history"], data.train, keep_neurons, n_activity, seed, settings)  # noqa: B023
-                graph = _graph(method, *rest)
-                if learning == "gradient":
-                    return _pruning.measure_trained(graph, data, seed, threshold, n_epochs)  # noqa: B023
-                return _pruning.measure(graph, data, seed, threshold, **settings)  # noqa: B023
+    pairs = [(kind, seed) for kind in networks for seed in seeds]
+    found = run.results({f"lnp_{kind}_{seed}": partial(pruned, kind, seed) for kind, seed in pairs}, "pruning")
+    stored = dict(zip(pairs, found, strict=True))
+    histories = {kind: [stored[kind, seed]["history"] for seed in seeds] for kind in networks}
 
-            row = run.cached(f"{name}_{kind}_{seed}_{method}".replace(" ", "_"), result)
-            rows.append({"series": name, "network": kind, "method": method, "seed": seed, **row})
+    def measured(name: str, kind: str, seed: int, method: str, own: dict[str, Any]) -> dict[str, Any]:
+        dense, data = _pruning.network(kind, n_neurons, seed), sources[name]
+        graphs = {step: _pruning.unpacked(dense, packed) for step, packed in own["graphs"].items()}
+        graph = _graph(method, dense, graphs, own["history"], data.train, keep_neurons, n_activity, seed, settings)
+        if learning == "gradient":
+            return _pruning.measure_trained(graph, data, seed, threshold, n_epochs)
+        return _pruning.measure(graph, data, seed, threshold, **settings)
+
+    points = []
+    for name in series:
+        for kind, seed in pairs:
+            kept = stored[kind, seed]["graphs"]
+            steps = [str(step) for step in checkpoints if name == series[0] and str(step) in kept]
+            wanted = [
+                "unpruned",
+                "LNP",
+                *methods,
+                *(f"{method} {step}" for step in steps for method in ("LNP", "random")),
+            ]
+            points += [(name, kind, seed, method, method == wanted[-1]) for method in wanted]
+    jobs = {
+        f"{name}_{kind}_{seed}_{method}".replace(" ", "_"): partial(
+            measured, name, kind, seed, method, stored[kind, seed]
+        )
+        for name, kind, seed, method, _ in points
+    }
+    for (name, kind, seed, method, last), row in zip(points, run.results(jobs, "networks"), strict=True):
+        rows.append({"series": name, "network": kind, "method": method, "seed": seed, **row})
         run.table("networks", rows)
-        run.table("methods", _summary(rows))
-        if seed != seeds[0]:
-            run.table("tests", _tests(rows))
+        if last:
+            run.table("methods", _summary(rows))
+            if seed != seeds[0]:
+                run.table("tests", _tests(rows))
     run.table("sizes", _sizes(histories))
     run.save(**_headline(rows))
     run.figure("sizes", _size_figure(histories))

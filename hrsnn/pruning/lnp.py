@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from hrsnn.checks import check_integer
 from hrsnn.pruning.betweenness import edge_list_betweenness, node_numbers, select_nodes
 from hrsnn.pruning.covariance import covariance
 from hrsnn.pruning.delocalize import delocalize
@@ -145,8 +146,7 @@ class LyapunovNoisePruning:
         for name, value in (("keep_synapses", keep_synapses), ("keep_neurons", keep_neurons)):
             if not 0 < value <= 1:
                 raise ValueError(f"{name} must be in (0, 1], got {value!r}.")
-        if n_iterations < 1:
-            raise ValueError(f"n_iterations must be at least 1, got {n_iterations!r}.")
+        check_integer("n_iterations", n_iterations, 1)
         if schedule not in ("total", "sampled"):
             raise ValueError(f"schedule must be total or sampled, got {schedule!r}.")
         if strength not in STRENGTHS:

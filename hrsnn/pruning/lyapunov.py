@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from hrsnn.checks import check_integer
 from hrsnn.pruning.graphs import seconds
 from hrsnn.pruning.rates import RateNetwork
 
@@ -82,7 +83,9 @@ def qr_spectrum(
     ----------
     .. [1] Vogt, Puelma Touzel, Shlizerman & Lajoie (2022), On Lyapunov exponents for RNNs.
     """
-    if n_orth < 1 or n_steps < n_orth:
+    check_integer("n_orth", n_orth, 1)
+    check_integer("n_steps", n_steps, 1)
+    if n_steps < n_orth:
         raise ValueError(f"n_steps must be at least n_orth >= 1, got n_steps={n_steps!r} and n_orth={n_orth!r}.")
     n_skipped, n_blocks = -(-warm_up // n_orth), n_steps // n_orth
     growth = np.zeros(vectors.shape[1])

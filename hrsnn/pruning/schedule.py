@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hrsnn.checks import check_integer
 from hrsnn.pruning.quantize import check_levels, quantize
 from hrsnn.pruning.threshold import as_weights, check_connectivity, check_threshold, prune, prune_to, random_mask, thin
 
@@ -70,11 +71,11 @@ class STDPPruning:
         check_threshold(self.threshold)
         if self.levels is not None:
             check_levels(self.levels)
-        if self.n_batches < 1:
-            raise ValueError(f"n_batches must be at least 1, got {self.n_batches!r}.")
+        check_integer("n_batches", self.n_batches, 1)
         if not self.n_settle >= 0:
             raise ValueError(f"n_settle must not be negative, got {self.n_settle!r}.")
-        if not 0 <= self.warm_up <= self.n_batches:
+        check_integer("warm_up", self.warm_up, 0)
+        if self.warm_up > self.n_batches:
             raise ValueError(f"warm_up must be in [0, n_batches={self.n_batches}], got {self.warm_up!r}.")
         if self.regime not in REGIMES:
             raise ValueError(f"regime must be one of {', '.join(REGIMES)}, got {self.regime!r}.")

@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from hrsnn.checks import check_integer
+from hrsnn.checks import check_integer, check_kind, check_seed
 from hrsnn.pruning import betweenness
 from hrsnn.reservoirs.liquid import Affine, Readout, Response
 from hrsnn.reservoirs.reservoir import FarFromRange, Reservoir, samples_of
@@ -123,6 +123,8 @@ class Forecaster(RegressorMixin, BaseEstimator):
         series = self._series(X, reset=True)
         goals = self._goals(series, Y, several=_are_several(X))
         check_integer("n_wash_out", self.n_wash_out, 0)
+        check_seed(self.seed)
+        check_kind("reservoir", self.reservoir, Reservoir)
         n_kept = sum(max(0, len(goal) - self.n_wash_out) for goal in goals)
         if n_kept < 10:
             n_steps = " + ".join(str(len(own)) for own in series[:5]) + (" + ..." if len(series) > 5 else "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from hrsnn.checks import check_kind, check_n_jobs, check_seed
 from hrsnn.inputs.codes import CurrentCode, PopulationCode, SeriesCode
 from hrsnn.laws import Gamma, Law, Normal, Uniform
 from hrsnn.models import LIF
@@ -299,9 +299,7 @@ class Reservoir(TransformerMixin, BaseEstimator):
             response = self._respond(X)
             self._last["spike_counts"] = self._counts(response)
             return response.features
-        n_jobs = os.cpu_count() or 1 if self.n_jobs == -1 else self.n_jobs
-        if n_jobs < 1:
-            raise ValueError(f"n_jobs must be at least 1, or -1 for one a core, got {self.n_jobs!r}.")
+        n_jobs = check_n_jobs(self.n_jobs)
         if isinstance(self.liquid_.frozen_engine, RuntimeEngine):  # compiles, if need be, before the threads start
             n_jobs = 1
         # A few samples at a time: the states of all their steps take much memory.
@@ -415,6 +413,12 @@ class Reservoir(TransformerMixin, BaseEstimator):
         return np.bincount(response.i, minlength=len(self.liquid_.nodes))
 
     def _liquid(self, n_features: int) -> Liquid:
+        check_seed(self.seed)
+        for name, kind in (("neuron", NeuronModel), ("inhibitory", NeuronModel), ("synapse", SynapseModel)):
+            check_kind(name, getattr(self, name), kind, optional=True)
+        check_kind("code", self.code, SeriesCode, optional=True)
+        if np.ndim(self.filters) != 1:
+            raise TypeError(f"filters must be a sequence of times, such as (30*ms,), got {self.filters!r}.")
         dt = 0.5 * ms if self.dt is None else self.dt
         neuron = LIF() if self.neuron is None else self.neuron
         inhibitory = self.inhibitory

@@ -15,7 +15,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
-from hrsnn.checks import check_integer, check_n_jobs, check_seed
+from hrsnn.checks import check_integer, check_kind, check_n_jobs, check_seed
 from hrsnn.pruning import STDPPruning, connectivity
 from hrsnn.simulation import backends, statefile
 from hrsnn.simulation.engine import RuntimeEngine
@@ -84,6 +84,8 @@ class STDPEstimator(ClassNamePrefixFeaturesOutMixin, ClassifierMixin, Transforme
         check_integer("n_epochs", self.n_epochs, 1)
         check_integer("n_label_samples", self.n_label_samples, 1)
         check_seed(self.seed)
+        check_n_jobs(self.n_jobs)
+        check_kind("pruning", self.pruning, STDPPruning, optional=True)
         if self.min_votes is not None:
             check_integer("min_votes", self.min_votes, 0)
         NeuronVote(self.vote)  # refuses a wrong name before the training, not after it

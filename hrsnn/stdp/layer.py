@@ -8,7 +8,7 @@ import numpy as np
 from brian2 import Quantity, ms
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 
-from hrsnn.checks import check_integer, check_seed
+from hrsnn.checks import check_integer, check_kind, check_seed
 from hrsnn.inputs.encoders import Encoder, PoissonEncoder
 from hrsnn.models import AdaptiveConductanceLIF, ConductanceLIF, PowerLawSTDP
 from hrsnn.simulation import backends
@@ -65,6 +65,12 @@ class CompetitiveLayer:
         seed: int,
         prefix: str = "",
     ):
+        for name, value, kind in (
+            ("neuron", neuron, NeuronModel),
+            ("synapse", synapse, SynapseModel),
+            ("encoder", encoder, Encoder),
+        ):
+            check_kind(name, value, kind, optional=True)
         self.encoder = PoissonEncoder() if encoder is None else encoder
         self.neuron = AdaptiveConductanceLIF() if neuron is None else neuron
         self.synapse = PowerLawSTDP(eta=0.02, offset=0.1) if synapse is None else synapse

@@ -276,7 +276,7 @@ def test_errors(network):
         LyapunovNoisePruning(keep_synapses=0)
     with pytest.raises(ValueError, match=r"keep_neurons must be in \(0, 1\], got 2"):
         LyapunovNoisePruning(keep_neurons=2)
-    with pytest.raises(ValueError, match="n_iterations must be at least 1"):
+    with pytest.raises(ValueError, match="n_iterations must be an integer of at least 1"):
         LyapunovNoisePruning(n_iterations=0)
     with pytest.raises(ValueError, match="strength must be one of lyapunov, weight, product"):
         LyapunovNoisePruning(strength="none")

@@ -95,7 +95,7 @@ def test_returns_copies():
     [
         (dict(threshold=-0.1), "threshold must be a finite number of at least 0, got -0.1"),
         (dict(levels=1), "levels must be an integer of at least 2"),
-        (dict(n_batches=0), "n_batches must be at least 1"),
+        (dict(n_batches=0), "n_batches must be an integer of at least 1"),
         (dict(warm_up=13), r"warm_up must be in \[0, n_batches=12\], got 13"),
         (dict(n_settle=-1), "n_settle must not be negative, got -1"),
         (dict(regime="during"), "regime must be one of while, before, after, thin, got 'during'"),

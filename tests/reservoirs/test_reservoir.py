@@ -451,7 +451,10 @@ def test_readout_that_is_not_affine_predicts_but_does_not_close_the_loop(forecas
         (lambda: small().fit([np.ones((5, 1)), np.ones((0, 1))]), "All series of X must have steps"),
         (lambda: small(n_windows=9).fit(ragged()).transform([series()[:9], series()[:5]]), "from 1 to 5, the steps of"),
         (lambda: Forecaster(small()).fit(ragged(), ragged()[:2]), "one series for each of the 3 of X, got 2"),
-        (lambda: Forecaster(small()).fit([series()[:45], series()[:51]]), r"X has 45 \+ 51 steps \(n_samples = 96\), too few"),
+        (
+            lambda: Forecaster(small()).fit([series()[:45], series()[:51]]),
+            r"X has 45 \+ 51 steps \(n_samples = 96\), too few",
+        ),
         (lambda: small(block=0).fit(series(20)), "block must be an integer of at least 1, got 0"),
         (lambda: small(filters=(), membrane=False).fit(series(20)), "at least one time constant"),
         (lambda: small(margin=0.5).fit(series(20)), r"margin must be in \[0, 0.5\), got 0.5"),
@@ -468,6 +471,23 @@ def test_readout_that_is_not_affine_predicts_but_does_not_close_the_loop(forecas
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"neuron": "LIF"}, TypeError, "neuron must be a NeuronModel or None, got 'LIF'"),
+        ({"inhibitory": STDP()}, TypeError, "inhibitory must be a NeuronModel or None, got STDP"),
+        ({"synapse": "STDP"}, TypeError, "synapse must be a SynapseModel or None, got 'STDP'"),
+        ({"code": 3}, TypeError, "code must be a SeriesCode or None, got 3"),
+        ({"filters": 30 * ms}, TypeError, "filters must be a sequence of times"),
+        ({"seed": 1.5}, ValueError, "seed must be an integer in"),
+        ({"seed": -1}, ValueError, "seed must be an integer in"),
+    ],
+)
+def test_settings_of_another_kind_are_refused(settings, error, message):
+    with pytest.raises(error, match=message):
+        Reservoir(topology.random(5, 0.5, seed=0), **settings).fit(series(30))
 
 
 def test_wrong_number_of_columns_or_steps_is_named(forecaster):

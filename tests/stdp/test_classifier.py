@@ -284,6 +284,11 @@ def test_killed_training_resumes_bit_for_bit(data, tmp_path):
     ("settings", "error", "message"),
     [
         ({"n_neurons": 0}, ValueError, "n_neurons must be an integer of at least 1, got 0"),
+        ({"neuron": 3}, TypeError, "neuron must be a NeuronModel or None, got 3"),
+        ({"synapse": AdaptiveConductanceLIF()}, TypeError, "synapse must be a SynapseModel or None, got Adaptive"),
+        ({"encoder": "poisson"}, TypeError, "encoder must be an Encoder or None, got 'poisson'"),
+        ({"pruning": 0.3}, TypeError, "pruning must be a STDPPruning or None, got 0.3"),
+        ({"n_jobs": 2.5}, ValueError, "n_jobs must be at least 1, or -1 for one a core, got 2.5"),
         ({"n_neurons": 2.5}, ValueError, "n_neurons must be an integer of at least 1, got 2.5"),
         ({"n_epochs": 0}, ValueError, "n_epochs must be an integer of at least 1, got 0"),
         ({"batch_size": 2.5}, ValueError, "batch_size must be an integer"),
