@@ -219,6 +219,7 @@ def narma_error(candidates: list[np.ndarray], y: np.ndarray, alphas: Any) -> flo
 
 
 def _error(states: np.ndarray, y: np.ndarray, n_train: int, alpha: float) -> float:
+    states = states[:, np.ptp(states[:n_train], axis=0) > 0]  # the penalty is in units of the median variance
     path = _forecast.RidgePath(states[:n_train], y[:n_train, None])
     ridge = path.solve(alpha)
     estimate = states[n_train:] @ np.ravel(ridge.coef_) + ridge.intercept_
