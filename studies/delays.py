@@ -49,6 +49,7 @@ def memory_capacity(
     gain=1.0,
     strength=0.3,
     alphas=(1e-6, 1e-4, 1e-2),
+    narma_alphas=(1e-12, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2, 1.0),
     backend="auto",
 ):
     """Measure how many past values reservoirs hold with delays, without delays, and without synapses.
@@ -58,7 +59,7 @@ def memory_capacity(
     of a ridge readout with the input 1 to tau_max steps before, quadratic those with the squares and products of the
     inputs 1 to quadratic_max steps before (Dambre et al. 2012), on the last third of the steps, chance removed.
     narma10 is the error of the NARMA-10 task (nrmse, last fourth), with delays up to narma_span and inputs of the gain.
-    The ridge penalty is the best of alphas, and an echo-state network the better of two, on the steps before those
+    The ridge penalty is the best of alphas (narma_alphas), and an echo-state network the better of two, on the steps before those
     that are judged. The tests are t-tests of pairs of one seed.
     """
     rows: list[dict[str, Any]] = []
@@ -85,7 +86,7 @@ def memory_capacity(
         kept = [states[n_wash_out:] for states in memories]
         linear = best(metrics.memory_capacity, kept, value, tau_max, alphas)
         quadratic = best(metrics.quadratic_capacity, kept, value, quadratic_max, alphas)
-        error = narma_error([states[n_wash_out:] for states in others], y[n_wash_out:, 0], alphas)
+        error = narma_error([states[n_wash_out:] for states in others], y[n_wash_out:, 0], narma_alphas)
         row = {"network": network, "n_neurons": n, "seed": seed, "capacity": linear[0], "quadratic": quadratic[0]}
         return {**row, "narma10": error, "rate_hz": rate, "profile": linear[1]}
 
@@ -221,6 +222,7 @@ def narma_error(candidates: list[np.ndarray], y: np.ndarray, alphas: Any) -> flo
 
 
 def _error(states: np.ndarray, y: np.ndarray, n_train: int, alpha: float) -> float:
+    states = states[:, np.ptp(states[:n_train], axis=0) > 0]  # the penalty is in units of the median variance
     path = RidgePath(states[:n_train], y[:n_train, None])
     ridge = path.solve(alpha)
     estimate = states[n_train:] @ np.ravel(ridge.coef_) + ridge.intercept_
