@@ -154,7 +154,8 @@ def train_one(
 
     def result() -> dict[str, Any]:
         own = ensemble(modality, n_neurons)
-        classifier = STDPClassifier(**{**vars(own), **settings}, checkpoint=run.checkpoint(name))
+        fixed = {**vars(own), "w_total": 0.1 * pairs.X_train[modality].shape[1], "n_epochs": 1}
+        classifier = STDPClassifier(**{**fixed, **settings}, checkpoint=run.checkpoint(name))
         classifier.fit(pairs.X_train[modality], pairs.y_train)
         scores = tested(classifier, classifier.readout_)
         shown = slice(classifier.n_label_samples)

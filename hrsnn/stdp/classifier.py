@@ -12,12 +12,14 @@ from brian2 import Quantity, ms
 from sklearn.utils.validation import check_is_fitted
 
 from hrsnn import pruning
+from hrsnn.checks import check_integer
 from hrsnn.inputs.encoders import Encoder, check_samples
 from hrsnn.simulation import statefile
 from hrsnn.simulation.model import NeuronModel, SynapseModel
 from hrsnn.stdp.ensembles import COMMON, Ensemble, Ensembles
 from hrsnn.stdp.estimator import STDPEstimator
 from hrsnn.stdp.presenter import Response
+from hrsnn.stdp.rules import choose
 
 __all__ = ["STDPClassifier"]
 
@@ -117,13 +119,15 @@ class STDPClassifier(STDPEstimator):
         synapse: SynapseModel | None = None,
         encoder: Encoder | None = None,
         pruning: pruning.STDPPruning | None = None,
-        n_epochs: int = 1,
+        n_epochs: int | None = None,
         anneal: bool = True,
         w_total: float | None = None,
         inhibition: bool | str = True,
         g_inh: float = 17.0,
         homeostasis: bool = True,
         min_spikes: int = 5,
+        normalise: str = "squares",
+        thresholds: str = "mean",
         max_retries: int = 3,
         min_votes: int | None = None,
         n_label_samples: int = 10_000,
@@ -148,6 +152,8 @@ class STDPClassifier(STDPEstimator):
         self.g_inh = g_inh
         self.homeostasis = homeostasis
         self.min_spikes = min_spikes
+        self.normalise = normalise
+        self.thresholds = thresholds
         self.max_retries = max_retries
         self.min_votes = min_votes
         self.n_label_samples = n_label_samples
@@ -180,6 +186,7 @@ class STDPClassifier(STDPEstimator):
             If the network falls silent, fires without end, or its weights become NaN.
         """
         X, y = self._validated(X, y, reset=True)
+        self._choose(X[""], endless=False)
         self._start()
         key, done = self._key(OWN, X), 0
         if stopped := statefile.resume(self.checkpoint, key):
@@ -202,6 +209,7 @@ class STDPClassifier(STDPEstimator):
         first = not hasattr(self, "state_")
         X, y = self._validated(X, y, reset=first)
         if first:
+            self._choose(X[""], endless=True)
             self._start()
             self.ensembles_.connect()
         self._show(X, self.ensembles_.learn, "training")
@@ -266,10 +274,17 @@ class STDPClassifier(STDPEstimator):
 
     # Settings and samples
 
+    def _choose(self, X: np.ndarray, endless: bool) -> None:
+        """Choose the settings that are not given, by the samples."""
+        check_integer("n_neurons", self.n_neurons, 1)
+        self._check_settings()
+        self.chosen_ = choose(self.get_params(deep=False), X, endless)
+
     def _start(self) -> None:
         self._check_settings()
-        own = Ensemble(**{name: getattr(self, name) for name in OWN})
-        settings = {name: getattr(self, name) for name in COMMON}
+        values = self.settings()
+        own = Ensemble(**{name: values[name] for name in OWN})
+        settings = {name: values[name] for name in COMMON}
         self.ensembles_ = Ensembles({"": own}, {"": self.n_features_in_}, None, **settings)
         if self.pruning is not None and self.pruning.regime == "before":
             self.ensembles_.thin(self.pruning)

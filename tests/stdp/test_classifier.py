@@ -34,6 +34,7 @@ cpp = pytest.mark.cpp
 
 def classifier(**settings):
     common = dict(n_neurons=20, neuron=NEURON, encoder=ENCODER, w_total=8.0, anneal=True, batch_size=100, seed=1)
+    common |= dict(n_epochs=1, normalise="sum", thresholds="own")
     return STDPClassifier(**(common | settings))
 
 

@@ -1,0 +1,171 @@
+"""Rules by which the constants of learning follow from the samples, the size of the network and the training.
+
+They give ``STDPClassifier`` its settings where none are given; docs/stdp_anywhere.md tells their reasons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from brian2 import Hz, mV
+
+from hrsnn.inputs.encoders import Encoder, PoissonEncoder, unit_range
+from hrsnn.models import AdaptiveConductanceLIF, PowerLawSTDP
+from hrsnn.simulation.model import NeuronModel, SynapseModel
+
+__all__ = [
+    "Drive",
+    "choose",
+    "chosen_encoder",
+    "chosen_epochs",
+    "chosen_neuron",
+    "chosen_synapse",
+    "chosen_w_total",
+    "look",
+]
+
+N_SPIKES = 2290  # input spikes a sample: those of MNIST's images at 63.75 Hz and 350 ms
+FASTEST = 250.0  # Hz: mean rate of an active input, at most
+SHARE = 0.375  # of the active inputs a neuron holds with full weight: 45 of MNIST's 120
+EVEN = 0.15  # samples differ in area alone where the brightness of their active inputs varies by less
+PRESENTATIONS = 10_000  # of a training, at least
+A_NEURON = 50  # presentations for each neuron, at least
+ETA = (0.02, 0.1)
+THETA_PLUS = 0.05  # mV, at least
+N_LOOKED_AT = 2000  # samples
+
+
+@dataclass(frozen=True)
+class Drive:
+    """What the samples of a training set are like, as inputs.
+
+    Attributes
+    ----------
+    total : float
+        Mean sum of a sample's values.
+    active : float
+        Mean number of active inputs of a sample, (sum x)^2 / sum x^2: that of equal inputs which would have the same sum
+        and the same sum of squares.
+    unevenness : float
+        Coefficient of variation over samples of the brightness of active inputs, sum x^2 / sum x. It is small where
+        samples differ in their number of active inputs alone, like thin and bold digits.
+    """
+
+    total: float
+    active: float
+    unevenness: float
+
+
+def look(X: np.ndarray) -> Drive:
+    """Return what samples are like, from at most 2,000 of them, evenly spaced.
+
+    Parameters
+    ----------
+    X : array of shape (n_samples, n_inputs)
+        Not negative, on any scale.
+
+    Raises
+    ------
+    ValueError
+        If all values are zero.
+    """
+    x = np.asarray(X[:: -(-len(X) // N_LOOKED_AT)], dtype=float)
+    x = x[x.any(axis=1)]
+    if not len(x):
+        raise ValueError("All samples are zero: there is nothing to learn. Check how X was scaled.")
+    total, squares = x.sum(axis=1), (x**2).sum(axis=1)
+    brightness = squares / total
+    return Drive(float(total.mean()), float((total / brightness).mean()), float(brightness.std() / brightness.mean()))
+
+
+def chosen_encoder(X: np.ndarray) -> PoissonEncoder:
+    """Return the encoder by which a sample sends 2,290 spikes on average, fewer if inputs would be above 250 Hz.
+
+    Where samples differ in brightness (an unevenness above 0.15) each sends as many; where they differ in their number
+    of active inputs alone, one scale for all keeps that difference.
+
+    Parameters
+    ----------
+    X : array of shape (n_samples, n_features)
+        Integers in 0..255 or floats in [0, 1].
+    """
+    encoder = PoissonEncoder()
+    drive = look(unit_range(X[:: -(-len(X) // N_LOOKED_AT)]))
+    n_spikes = min(N_SPIKES, FASTEST * float(encoder.duration) * drive.active)
+    if drive.unevenness > EVEN:
+        return PoissonEncoder(n_spikes=float(round(n_spikes)))
+    return PoissonEncoder(rate_max=round(n_spikes / float(encoder.duration) / drive.total, 2) * Hz)
+
+
+def chosen_w_total(encoder: Encoder, X: np.ndarray) -> float:
+    """Return the sum of a neuron's weights, three eighths of the number of active inputs.
+
+    Of inputs that do not fire by rates it is a tenth of all inputs.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    X : array of shape (n_samples, n_features)
+    """
+    n_inputs, coding = encoder.n_inputs(X.shape[1]), encoder.encoding
+    if coding.silent:  # times, not rates
+        return 0.1 * n_inputs
+    rates = encoder.encode(X[:: -(-len(X) // N_LOOKED_AT)]).reshape(-1, coding.n_frames, n_inputs).mean(axis=1)
+    return round(SHARE * look(rates).active, 2)
+
+
+def chosen_epochs(n_neurons: int, n_samples: int) -> int:
+    """Return passes through the samples: 10,000 presentations, or 50 for each neuron if that is more."""
+    return max(1, round(max(PRESENTATIONS, A_NEURON * n_neurons) / n_samples))
+
+
+def chosen_synapse(n_neurons: int, n_presentations: int | None) -> SynapseModel:
+    """Return the plastic synapse, whose learning rate is the higher the fewer samples a neuron wins.
+
+    eta = 0.25 sqrt(n_neurons / n_presentations), from 0.02 to 0.1; 0.02 if the training has no end.
+    """
+    eta = ETA[0]
+    if n_presentations is not None:
+        eta = round(float(np.clip(0.25 * (n_neurons / n_presentations) ** 0.5, *ETA)), 4)
+    return PowerLawSTDP(eta=eta, offset=0.1)
+
+
+def chosen_neuron(n_neurons: int, n_presentations: int | None) -> NeuronModel:
+    """Return the neuron, whose threshold rises the faster the fewer spikes there are for it to settle.
+
+    theta_plus = 2 mV n_neurons / n_presentations, at least 0.05 mV; 0.05 mV if the training has no end.
+    """
+    theta_plus = THETA_PLUS
+    if n_presentations is not None:
+        theta_plus = max(THETA_PLUS, round(2 * n_neurons / n_presentations, 3))
+    return AdaptiveConductanceLIF(theta_plus=theta_plus * mV)
+
+
+def choose(given: Mapping[str, Any], X: np.ndarray, endless: bool = False) -> dict[str, Any]:
+    """Return those settings that are None, as they follow from the samples and the others.
+
+    Parameters
+    ----------
+    given : mapping
+        ``n_neurons``, and ``encoder``, ``w_total``, ``n_epochs``, ``synapse`` and ``neuron``, or None.
+    X : array of shape (n_samples, n_features)
+        Training samples.
+    endless : bool
+        Whether more samples may follow, as in ``partial_fit``.
+    """
+    n_neurons, chosen = given["n_neurons"], {}
+    if given["encoder"] is None:
+        chosen["encoder"] = chosen_encoder(X)
+    if given["w_total"] is None:
+        chosen["w_total"] = chosen_w_total(given["encoder"] or chosen["encoder"], X)
+    if given["n_epochs"] is None:
+        chosen["n_epochs"] = 1 if endless else chosen_epochs(n_neurons, len(X))
+    shown = None if endless else len(X) * (given["n_epochs"] or chosen["n_epochs"])
+    if given["synapse"] is None:
+        chosen["synapse"] = chosen_synapse(n_neurons, shown)
+    if given["neuron"] is None:
+        chosen["neuron"] = chosen_neuron(n_neurons, shown)
+    return chosen
