@@ -49,7 +49,7 @@ class Samples:
 
 
 def _shuffled(split: datasets.images.Split) -> Samples:
-    """The training samples in random order: files are often sorted."""
+    """Put the training samples into random order: files are often sorted."""
     order = np.random.default_rng(0).permutation(len(split[2]))
     return Samples(split[0][order], split[1], split[2][order], split[3])
 

@@ -32,6 +32,7 @@ FASTEST = 250.0  # Hz: mean rate of an active input, at most
 SHARE = 0.375  # of the active inputs a neuron holds with full weight: 45 of MNIST's 120
 EVEN = 0.15  # samples differ in area alone where the brightness of their active inputs varies by less
 PRESENTATIONS = 10_000  # of a training, at least
+MOST_EPOCHS = 30
 A_NEURON = 50  # presentations for each neuron, at least
 ETA = (0.02, 0.1)
 THETA_PLUS = 0.05  # mV, at least
@@ -47,8 +48,8 @@ class Drive:
     total : float
         Mean sum of a sample's values.
     active : float
-        Mean number of active inputs of a sample, (sum x)^2 / sum x^2: that of equal inputs which would have the same sum
-        and the same sum of squares.
+        Mean number of active inputs of a sample, (sum x)^2 / sum x^2: that of equal inputs which would have the same
+        sum and the same sum of squares.
     unevenness : float
         Coefficient of variation over samples of the brightness of active inputs, sum x^2 / sum x. It is small where
         samples differ in their number of active inputs alone, like thin and bold digits.
@@ -118,8 +119,8 @@ def chosen_w_total(encoder: Encoder, X: np.ndarray) -> float:
 
 
 def chosen_epochs(n_neurons: int, n_samples: int) -> int:
-    """Return passes through the samples: 10,000 presentations, or 50 for each neuron if that is more."""
-    return max(1, round(max(PRESENTATIONS, A_NEURON * n_neurons) / n_samples))
+    """Return passes through the samples: 10,000 presentations, or 50 for each neuron if that is more; at most 30."""
+    return int(np.clip(round(max(PRESENTATIONS, A_NEURON * n_neurons) / n_samples), 1, MOST_EPOCHS))
 
 
 def chosen_synapse(n_neurons: int, n_presentations: int | None) -> SynapseModel:
