@@ -1,4 +1,4 @@
-"""STDP networks with one set of defaults on images, sounds, events and vectors, against k-means with as many centres."""
+"""STDP networks with one set of defaults on images, sounds, events and vectors, against k-means of the same size."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def stdp_anywhere(
 ):
     """Measure whether STDP networks with the defaults read sets of any kind as well as k-means does.
 
-    Every network is ``STDPClassifier(n_neurons, seed=seed)``: nothing is tuned to a set. Beside it stand k-means with as
-    many centres, named by the labels of the training samples; the nearest training sample; and a linear classifier
+    Every network is ``STDPClassifier(n_neurons, seed=seed)``: nothing is tuned to a set. Beside it stand k-means with
+    as many centres, named by the labels of the training samples; the nearest training sample; and a linear classifier
     (logistic regression) on the responses of the network against one on the raw values, from 5,000 training samples
     at most, and from n_few of each class. A set smaller than a network is left out at that size.
 

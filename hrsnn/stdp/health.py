@@ -46,14 +46,14 @@ class Health(NamedTuple):
         if self.silent > MANY:
             return (
                 f"{self.silent:.0%} of the neurons were silent ({self.spikes:.1f} spikes a sample). Raise theta_plus "
-                "of the neuron so that others get their turn, or n_epochs; lower n_neurons if there are few samples; if "
-                "there are hardly any spikes, raise n_spikes of the encoder or w_total."
+                "of the neuron so that others get their turn, or n_epochs; lower n_neurons if there are few samples; "
+                "if there are hardly any spikes, raise n_spikes of the encoder or w_total."
             )
         if self.active > MANY:
             return (
                 f"{self.active:.0%} of the neurons fired for each sample ({self.spikes:.1f} spikes): they do not "
-                "compete. Lower w_total or n_spikes of the encoder, raise theta_plus of the neuron or g_inh, and check that "
-                "inhibition is on."
+                "compete. Lower w_total or n_spikes of the encoder, raise theta_plus of the neuron or g_inh, and check "
+                "that inhibition is on."
             )
         if self.alike > MANY:
             return (
