@@ -157,7 +157,8 @@ def choose(given: Mapping[str, Any], X: np.ndarray, endless: bool = False) -> di
     endless : bool
         Whether more samples may follow, as in ``partial_fit``.
     """
-    n_neurons, chosen = given["n_neurons"], {}
+    n_neurons: int = given["n_neurons"]
+    chosen: dict[str, Any] = {}
     if given["encoder"] is None:
         chosen["encoder"] = chosen_encoder(X)
     if given["w_total"] is None:
