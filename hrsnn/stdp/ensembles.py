@@ -103,6 +103,11 @@ class Ensembles:
         seed: int,
         **common: Any,
     ):
+        for own in settings.values():
+            for setting, known in (("normalise", ("sum", "squares")), ("thresholds", ("own", "mean"))):
+                if getattr(own, setting) not in known:
+                    got = getattr(own, setting)
+                    raise ValueError(f"{setting} must be {known[0]!r} or {known[1]!r}, got {got!r}.")
         self.settings, self.synapse, self.seed, self.backend = dict(settings), synapse, seed, common["backend"]
         self.layers = {
             name: CompetitiveLayer(

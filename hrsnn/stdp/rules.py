@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from brian2 import Hz, mV
+from brian2 import Hz, ms, mV
 
 from hrsnn.inputs.encoders import Encoder, PoissonEncoder, unit_range
 from hrsnn.models import AdaptiveConductanceLIF, PowerLawSTDP
@@ -25,6 +25,7 @@ __all__ = [
     "chosen_synapse",
     "chosen_w_total",
     "look",
+    "seen",
 ]
 
 N_SPIKES = 2290  # input spikes a sample: those of MNIST's images at 63.75 Hz and 350 ms
@@ -34,7 +35,9 @@ EVEN = 0.15  # samples differ in area alone where the brightness of their active
 PRESENTATIONS = 10_000  # of a training, at least
 MOST_EPOCHS = 30
 A_NEURON = 50  # presentations for each neuron, at least
-ETA = (0.02, 0.1)
+ETA = (0.006, 0.03)
+W_MAX = 4.0
+TRACE = 1.08  # rate times tau: an active input's trace is 0.52 on average, five times the offset
 THETA_PLUS = 0.05  # mV, at least
 N_LOOKED_AT = 2000  # samples
 
@@ -101,21 +104,25 @@ def chosen_encoder(X: np.ndarray) -> PoissonEncoder:
     return PoissonEncoder(rate_max=round(n_spikes / float(encoder.duration) / drive.total, 2) * Hz)
 
 
-def chosen_w_total(encoder: Encoder, X: np.ndarray) -> float:
-    """Return the sum of a neuron's weights, three eighths of the number of active inputs.
-
-    Of inputs that do not fire by rates it is a tenth of all inputs.
+def seen(encoder: Encoder, X: np.ndarray) -> tuple[float, float] | None:
+    """Return the mean number of active inputs and their mean rate in hertz; None if inputs do not fire by rates.
 
     Parameters
     ----------
     encoder : Encoder
     X : array of shape (n_samples, n_features)
     """
-    n_inputs, coding = encoder.n_inputs(X.shape[1]), encoder.encoding
+    coding = encoder.encoding
     if coding.silent:  # times, not rates
-        return 0.1 * n_inputs
-    rates = encoder.encode(X[:: -(-len(X) // N_LOOKED_AT)]).reshape(-1, coding.n_frames, n_inputs).mean(axis=1)
-    return round(SHARE * look(rates).active, 2)
+        return None
+    rates = encoder.encode(X[:: -(-len(X) // N_LOOKED_AT)])
+    drive = look(rates.reshape(len(rates), coding.n_frames, -1).mean(axis=1))
+    return drive.active, drive.total / drive.active
+
+
+def chosen_w_total(n_inputs: int, active: float | None) -> float:
+    """Return the sum of a neuron's weights: three eighths of the active inputs, or a tenth of all if that is unknown."""
+    return 0.1 * n_inputs if active is None else round(SHARE * active, 2)
 
 
 def chosen_epochs(n_neurons: int, n_samples: int) -> int:
@@ -123,15 +130,26 @@ def chosen_epochs(n_neurons: int, n_samples: int) -> int:
     return int(np.clip(round(max(PRESENTATIONS, A_NEURON * n_neurons) / n_samples), 1, MOST_EPOCHS))
 
 
-def chosen_synapse(n_neurons: int, n_presentations: int | None) -> SynapseModel:
-    """Return the plastic synapse, whose learning rate is the higher the fewer samples a neuron wins.
+def chosen_synapse(n_neurons: int, n_presentations: int | None, rate: float | None) -> SynapseModel:
+    """Return the plastic synapse.
 
-    eta = 0.25 sqrt(n_neurons / n_presentations), from 0.02 to 0.1; 0.02 if the training has no end.
+    It learns the faster the fewer samples a neuron wins: eta = 0.08 sqrt(n_neurons / n_presentations), from 0.006 to
+    0.03; 0.006 if the training has no end. Its trace lasts the longer the slower the inputs: tau = 1.08 / rate, from 2
+    to 100 ms; 20 ms if they do not fire by rates. Its bound of 4 lies above what weights reach, so that they become
+    means of the samples won rather than maps of the active inputs.
+
+    Parameters
+    ----------
+    n_neurons : int
+    n_presentations : int or None
+    rate : float or None
+        Mean rate of an active input in hertz.
     """
     eta = ETA[0]
     if n_presentations is not None:
-        eta = round(float(np.clip(0.25 * (n_neurons / n_presentations) ** 0.5, *ETA)), 4)
-    return PowerLawSTDP(eta=eta, offset=0.1)
+        eta = round(float(np.clip(0.08 * (n_neurons / n_presentations) ** 0.5, *ETA)), 4)
+    tau = 20.0 if rate is None else round(float(np.clip(1000 * TRACE / rate, 2, 100)), 1)
+    return PowerLawSTDP(eta=eta, offset=0.1, tau=tau * ms, w_max=W_MAX)
 
 
 def chosen_neuron(n_neurons: int, n_presentations: int | None) -> NeuronModel:
@@ -161,13 +179,15 @@ def choose(given: Mapping[str, Any], X: np.ndarray, endless: bool = False) -> di
     chosen: dict[str, Any] = {}
     if given["encoder"] is None:
         chosen["encoder"] = chosen_encoder(X)
+    encoder = given["encoder"] or chosen["encoder"]
+    active, rate = seen(encoder, X) or (None, None)
     if given["w_total"] is None:
-        chosen["w_total"] = chosen_w_total(given["encoder"] or chosen["encoder"], X)
+        chosen["w_total"] = chosen_w_total(encoder.n_inputs(X.shape[1]), active)
     if given["n_epochs"] is None:
         chosen["n_epochs"] = 1 if endless else chosen_epochs(n_neurons, len(X))
     shown = None if endless else len(X) * (given["n_epochs"] or chosen["n_epochs"])
     if given["synapse"] is None:
-        chosen["synapse"] = chosen_synapse(n_neurons, shown)
+        chosen["synapse"] = chosen_synapse(n_neurons, shown, rate)
     if given["neuron"] is None:
         chosen["neuron"] = chosen_neuron(n_neurons, shown)
     return chosen
