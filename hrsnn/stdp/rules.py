@@ -121,7 +121,7 @@ def seen(encoder: Encoder, X: np.ndarray) -> tuple[float, float] | None:
 
 
 def chosen_w_total(n_inputs: int, active: float | None) -> float:
-    """Return the sum of a neuron's weights: three eighths of the active inputs, or a tenth of all if that is unknown."""
+    """Return the sum of a neuron's weights: three eighths of the active inputs; a tenth of all if they are unknown."""
     return 0.1 * n_inputs if active is None else round(SHARE * active, 2)
 
 
