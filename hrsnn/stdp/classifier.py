@@ -31,30 +31,38 @@ class STDPClassifier(STDPEstimator):
     """A layer of competing neurons that learns its inputs by STDP; labels only name the neurons afterwards.
 
     Inputs are all-to-all connected to ``n_neurons`` excitatory neurons by plastic synapses. Each neuron's weights
-    are normalised to a constant sum before a presentation, each spike inhibits all other neurons one step later
+    are normalised before a presentation, each spike inhibits all other neurons one step later
     and raises the neuron's own threshold. A sample that draws fewer than ``min_spikes`` spikes is shown again,
     brighter. After training, weights and thresholds are frozen; each neuron takes the label it responds to most on
     training samples, and a sample gets the label whose neurons fire most. A response is a function of the sample
     and the seed alone: neither the order nor the company of samples matters.
+
+    Settings that are None are chosen by ``fit`` from the samples, their number and the size of the network, by the rules
+    of ``hrsnn.stdp.rules``; ``settings()`` tells them. A network that stays silent, fires for everything or learns the
+    same in most neurons says so in a ``HealthWarning``, with what to change.
 
     Parameters
     ----------
     n_neurons : int
         Number of excitatory neurons.
     neuron : NeuronModel, optional
-        Excitatory neuron; ``AdaptiveConductanceLIF()`` if None.
+        Excitatory neuron; if None ``AdaptiveConductanceLIF`` with a theta_plus that follows from ``n_neurons`` and the
+        number of presentations.
     synapse : SynapseModel, optional
-        Plastic synapse; ``PowerLawSTDP(eta=0.02, offset=0.1)`` if None.
+        Plastic synapse; if None ``PowerLawSTDP`` with an eta that follows from ``n_neurons`` and the number of
+        presentations, and a tau that follows from the rate of the inputs.
     encoder : PoissonEncoder, LatencyEncoder or PopulationEncoder, optional
-        ``PoissonEncoder()`` if None.
+        If None a ``PoissonEncoder`` by which a sample sends 2,290 spikes on average, as an image of MNIST does at
+        63.75 Hz: each sample as many where samples differ in brightness, else one scale for all.
     pruning : hrsnn.pruning.STDPPruning, optional
         Prune, and share weights, between batches of the training.
-    n_epochs : int
-        Passes through the training samples, in a new random order each.
+    n_epochs : int, optional
+        Passes through the training samples, in a new random order each; if None as many as make 10,000 presentations,
+        or 50 for each neuron, at most 30.
     anneal : bool
         Whether the learning rate falls linearly to zero over the training.
     w_total : float, optional
-        Sum of a neuron's weights after normalisation; 0.1 for each input if None.
+        Sum of a neuron's weights after normalisation; three eighths of the number of active inputs if None.
     inhibition : bool or "layer"
         Lateral inhibition; "layer" simulates the inhibitory neurons one by one, with the same result.
     g_inh : float
@@ -63,6 +71,13 @@ class STDPClassifier(STDPEstimator):
         Whether thresholds adapt.
     min_spikes, max_retries : int
         Show a sample again if it draws fewer spikes, at most so many times.
+    normalise : {"squares", "sum"}
+        What neurons' weights have in common: the sum of their squares, with ``w_total`` as their mean sum, or the sum
+        itself. With equal squares the neuron whose weights have the smallest angle to a sample is driven most; with
+        equal sums one whose weights are concentrated. Squares are made equal at the start of a batch.
+    thresholds : {"mean", "own"}
+        Thresholds of the frozen network: all neurons have the mean of theirs, so that the drive alone decides, or each
+        its own. In learning each has its own, so that all get their turn.
     min_votes : int, optional
         ``min_spikes`` of the frozen network, whose spikes are votes; as in learning if None. 1 saves spikes.
     n_label_samples : int
@@ -98,6 +113,10 @@ class STDPClassifier(STDPEstimator):
     connectivity_ : float
         Share of the possible synapses that are left.
     n_features_in_ : int
+    chosen_ : dict
+        The settings that ``fit`` has chosen.
+    health_ : dict of str to Health
+        Under "": spikes a sample, and shares of active, silent and identical neurons at the end of the training.
 
     References
     ----------
