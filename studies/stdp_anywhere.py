@@ -17,6 +17,7 @@ from hrsnn import STDPClassifier, plots
 from hrsnn.baselines import LabelledKMeans
 from hrsnn.lab import main, study
 from hrsnn.metrics import paired
+from hrsnn.stdp import rules
 from hrsnn.stdp.vote import NeuronVote
 from hrsnn.studies._anywhere import Samples, load
 
@@ -70,6 +71,7 @@ def stdp_anywhere(
     values = ["stdp", "stdp_weighted", "kmeans", "linear", "linear_few"]
     run.table("means", paired.means(rows, by=["set", "neurons"], values=values))
     run.figure("accuracy", _figure(rows))
+    run.figure("rules", _rules(rows))
 
 
 def _raw(samples: Samples, n_few: int, seeds: Any) -> dict[str, float]:
@@ -102,6 +104,7 @@ def _both(
         "stdp": float(np.mean(network.readout_.predict(response.counts) == samples.y_test)),
         "stdp_weighted": float(np.mean(weighted.predict(response.counts) == samples.y_test)),
         "kmeans": float(centres.score(samples.X_test / 255, samples.y_test)),
+        **{f"centres_{norm}": _driven(samples, centres.kmeans_.cluster_centers_, norm) for norm in ("squares", "sum")},
         "linear": _linear(train, samples.y_train[:N_LINEAR], response.counts, samples.y_test),
         "linear_few": _linear(network.transform(few.X_train), few.y_train, response.counts, samples.y_test),
         "spikes": float(response.counts.sum(axis=1).mean()),
@@ -112,6 +115,14 @@ def _both(
         "encoder": str(network.settings()["encoder"]),
         "told": " ".join(str(warning.message) for warning in told),
     }
+
+
+def _driven(samples: Samples, centres: np.ndarray, norm: str) -> float:
+    """Return the accuracy of k-means centres as weights of one norm, where the neuron driven most has the word."""
+    size = np.linalg.norm(centres, axis=1) if norm == "squares" else centres.sum(axis=1)
+    weights = (centres / np.maximum(size, 1e-12)[:, None]).T
+    answers = [np.eye(len(centres))[(X / 255 @ weights).argmax(axis=1)] for X in (samples.X_train, samples.X_test)]
+    return float(np.mean(NeuronVote().fit(answers[0], samples.y_train).predict(answers[1]) == samples.y_test))
 
 
 def _linear(X: np.ndarray, y: np.ndarray, X_test: np.ndarray, y_test: np.ndarray) -> float:
@@ -145,6 +156,26 @@ def _figure(rows: list[dict[str, Any]]) -> Any:
                 points[1].append(float(np.mean(own)))
         plots.curves(axes, lines, "neurons", "accuracy", log="x")
         axes.set_title(name, fontsize=10)
+    return figure
+
+
+def _rules(rows: list[dict[str, Any]]) -> Any:
+    """Draw what k-means centres read with either normalisation, and how the rules follow the length of a training."""
+    names = list(dict.fromkeys(row["set"] for row in rows))
+    figure, (bars, lines) = plots.figure(1, 2)
+    for shift, (key, label) in enumerate(
+        {"kmeans": "k-means", "centres_squares": "squares", "centres_sum": "sum"}.items()
+    ):
+        heights = [np.mean([row[key] for row in rows if row["set"] == name]) for name in names]
+        bars.bar(np.arange(len(names)) + 0.27 * (shift - 1), heights, width=0.25, label=label)
+    bars.set_xticks(range(len(names)), names, rotation=40, ha="right", fontsize=8)
+    bars.set_ylabel("accuracy of the same centres")
+    bars.legend(fontsize=8)
+    wins = np.logspace(0, 4, 41)  # presentations for each neuron
+    etas = [float(rules.chosen_synapse(1000, round(1000 * n), None).parameters["eta"]) for n in wins]
+    rises = [1000 * float(rules.chosen_neuron(1000, round(1000 * n)).parameters["theta_plus"]) for n in wins]
+    curves = {"eta": (wins, etas), "theta_plus (mV)": (wins, rises)}
+    plots.curves(lines, curves, "presentations for each neuron", "", log="xy")
     return figure
 
 

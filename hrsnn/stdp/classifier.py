@@ -37,9 +37,9 @@ class STDPClassifier(STDPEstimator):
     training samples, and a sample gets the label whose neurons fire most. A response is a function of the sample
     and the seed alone: neither the order nor the company of samples matters.
 
-    Settings that are None are chosen by ``fit`` from the samples, their number and the size of the network, by the rules
-    of ``hrsnn.stdp.rules``; ``settings()`` tells them. A network that stays silent, fires for everything or learns the
-    same in most neurons says so in a ``HealthWarning``, with what to change.
+    Settings that are None are chosen by ``fit`` from the samples, their number and the size of the network, by the
+    rules of ``hrsnn.stdp.rules``; ``settings()`` tells them. A network that stays silent, fires for everything or
+    learns the same in most neurons says so in a ``HealthWarning``, with what to change.
 
     Parameters
     ----------
