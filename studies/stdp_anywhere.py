@@ -18,13 +18,14 @@ from hrsnn.baselines import LabelledKMeans
 from hrsnn.lab import main, study
 from hrsnn.metrics import paired
 from hrsnn.stdp import rules
+from hrsnn.stdp.health import HealthWarning
 from hrsnn.stdp.vote import NeuronVote
 from hrsnn.studies._anywhere import Samples, load
 
 N_LINEAR = 5000  # samples from which linear classifiers learn
 
 
-@study(quick=dict(sets=["digits", "cancer"], sizes=[50], seeds=[0], n_epochs=2))
+@study(quick=dict(sets=["digits", "cancer"], sizes=[50], seeds=[0], n_epochs=4))
 def stdp_anywhere(
     run,
     sets=("digits", "cancer", "mnist", "caltech_grey", "caltech_orientations", "fsdd", "nmnist", "cifar"),
@@ -113,7 +114,7 @@ def _both(
         "n_epochs": network.settings()["n_epochs"],
         "w_total": float(network.settings()["w_total"]),
         "encoder": str(network.settings()["encoder"]),
-        "told": " ".join(str(warning.message) for warning in told),
+        "told": " ".join(str(warning.message) for warning in told if issubclass(warning.category, HealthWarning)),
     }
 
 
