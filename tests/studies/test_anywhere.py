@@ -23,7 +23,7 @@ def test_bundled_sets_are_rows_of_grey_values(name, n_inputs, n_classes):
 
 
 def test_an_unknown_set_is_refused():
-    with pytest.raises(ValueError, match="sets must be among digits, cancer, .*, got 'nothing'"):
+    with pytest.raises(ValueError, match=r"sets must be among digits, cancer, .*, got 'nothing'"):
         _anywhere.load("nothing")
 
 
