@@ -171,7 +171,8 @@ def one(
 
     def result() -> dict[str, Any]:
         own = ensemble(modality, n_neurons)
-        classifier = STDPClassifier(**{**vars(own), **settings})
+        fixed = {**vars(own), "w_total": 0.1 * pairs.X_train[modality].shape[1], "n_epochs": 1}
+        classifier = STDPClassifier(**{**fixed, **settings})
         classifier.fit(pairs.X_train[modality], pairs.y_train)
         scores = tested(classifier, classifier.readout_)
         shown = slice(classifier.n_label_samples)

@@ -15,7 +15,7 @@ import numpy as np
 from brian2 import ms, mV
 from sklearn.metrics import balanced_accuracy_score
 
-from hrsnn import STDPClassifier, STDPPruning, datasets, plots, pruning
+from hrsnn import PoissonEncoder, STDPClassifier, STDPPruning, datasets, plots, pruning
 from hrsnn.lab.runs import Run
 from hrsnn.models import AdaptiveConductanceLIF, PowerLawSTDP
 from hrsnn.stdp.vote import NeuronVote
@@ -36,6 +36,8 @@ TUNED: tuple[tuple[float, dict[str, Any]], ...] = (
 PHOTOGRAPHS = {"eta": 0.04, "offset": 0.1}
 # The sum of weights was chosen by scores on the test set, and checked on held-out images with 100 and 400 neurons only.
 COMMON = {"anneal": True, "w_per_input": 45 / 784}
+# How the source has it: rates as the pixels give them, weights of a constant sum, a threshold of each neuron's own.
+FIXED: dict[str, Any] = {"encoder": PoissonEncoder(), "normalise": "sum", "thresholds": "own"}
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,7 @@ def classifier(
     return STDPClassifier(
         neuron=AdaptiveConductanceLIF(theta_plus=constants["theta_plus"]),
         synapse=PowerLawSTDP(**{key: constants[key] for key in ("eta", "offset", "tau")}),
+        **FIXED,
         anneal=constants["anneal"],
         w_total=constants["w_per_input"] * n_pixels,
         pruning=schedule,

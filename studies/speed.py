@@ -22,7 +22,7 @@ from brian2 import Hz, ms
 
 from hrsnn import Ensemble, MultimodalClassifier, PopulationCode, Reservoir, STDPClassifier, plots, topology
 from hrsnn.lab import main, study
-from hrsnn.models import STDP, PowerLawSTDP
+from hrsnn.models import STDP, AdaptiveConductanceLIF, PowerLawSTDP
 from hrsnn.simulation import backends
 from hrsnn.studies import _stdp
 from hrsnn.studies._script import script
@@ -106,7 +106,7 @@ def _size(
     built, times = {}, {}
     X, X_test = images.X_train[:n_images], images.X_test
     for form, settings in forms.items():
-        new = _factory(size, seed, **settings)
+        new = _factory(size, seed, X.shape[1], **settings)
         build, start = (timed(partial(_once, new, X[:1])) for _ in range(2))
         built[form] = {"build_s": build[WALL], "build_cpu_s": build[CPU], "start_s": start[WALL]}
         times[form] = _form(new, X, X_test, built[form])
@@ -123,9 +123,10 @@ def _size(
     return rows
 
 
-def _factory(size: int, seed: int, **settings: Any) -> Callable[[], STDPClassifier]:
+def _factory(size: int, seed: int, n_inputs: int, **settings: Any) -> Callable[[], STDPClassifier]:
     synapse = PowerLawSTDP(eta=0.01, offset=0.1)  # constants of the reference program and of the script
-    return lambda: STDPClassifier(size, synapse=synapse, anneal=False, max_retries=MAX_RETRIES, seed=seed, **settings)
+    fixed = _stdp.FIXED | {"w_total": 0.1 * n_inputs, "n_epochs": 1, "anneal": False, "max_retries": MAX_RETRIES}
+    return lambda: STDPClassifier(size, AdaptiveConductanceLIF(), synapse, **fixed, seed=seed, **settings)
 
 
 def _once(new: Callable[[], STDPClassifier], X: np.ndarray) -> None:
@@ -204,7 +205,7 @@ def _reference(
 def _slow(images: _stdp.Images, size: int, n_script: int, seed: int) -> list[dict[str, Any]]:
     """Return rows of the forms inside Python, from few images."""
     X = images.X_train[:n_script]
-    classifier = _factory(size, seed, backend="runtime", batch_size=n_script)().fit(X[:1])
+    classifier = _factory(size, seed, X.shape[1], backend="runtime", batch_size=n_script)().fit(X[:1])
     train = timed(lambda: classifier.fit(X))
     test = timed(lambda: classifier.transform(X))
     seconds, target = script(images.X_train[: n_script + 1], size, seed)

@@ -14,7 +14,17 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-__all__ = ["VIEWS", "View", "crop", "decode_photograph", "move", "object_view", "orientations", "shrink"]
+__all__ = [
+    "VIEWS",
+    "View",
+    "crop",
+    "decode_photograph",
+    "move",
+    "object_view",
+    "orientations",
+    "oriented_edges",
+    "shrink",
+]
 
 Box = tuple[int, int, int, int]
 
@@ -136,6 +146,29 @@ def object_view(image: np.ndarray) -> np.ndarray:
     return _to_uint8(255 * _stretch(np.abs(image - _background(image))))
 
 
+def oriented_edges(image: np.ndarray, n_directions: int) -> np.ndarray:
+    """Return the strength of the gradient (Sobel) along directions of half a turn; between two neighbours it is shared.
+
+    Parameters
+    ----------
+    image : array of shape (height, width)
+    n_directions : int
+        At least 2.
+
+    Returns
+    -------
+    array of shape (n_directions, height, width)
+        Direction k is k pi / n_directions from the rows.
+    """
+    grey = image.astype(float)
+    gy, gx = ndimage.sobel(grey, 0, mode="nearest"), ndimage.sobel(grey, 1, mode="nearest")
+    strength, angle = np.hypot(gx, gy), np.arctan2(gy, gx)
+    turns = np.pi / n_directions * np.arange(n_directions)[:, None, None]
+    next_one = np.cos(np.pi / n_directions)
+    closeness = np.abs(np.cos(angle - turns))  # 1 along the direction
+    return strength * np.clip((closeness - next_one) / (1 - next_one), 0, 1)
+
+
 def orientations(image: np.ndarray) -> np.ndarray:
     """Return gradient strength in 16 directions, blurred and averaged over squares of 8x8 pixels, as 4x4 tiles.
 
@@ -148,15 +181,8 @@ def orientations(image: np.ndarray) -> np.ndarray:
     uint8 array of shape (28, 28)
         Tile k, of 7x7 values, holds direction k pi / 16.
     """
-    grey = image.astype(float)
-    gy, gx = ndimage.sobel(grey, 0, mode="nearest"), ndimage.sobel(grey, 1, mode="nearest")
-    strength, angle = np.hypot(gx, gy), np.arctan2(gy, gx)
-    next_one = np.cos(np.pi / 16)  # directions lie pi / 16 apart
-    tiles = []
-    for k in range(16):
-        closeness = np.abs(np.cos(angle - k * np.pi / 16))  # 1 along direction k
-        tuned = strength * np.clip((closeness - next_one) / (1 - next_one), 0, 1)
-        tiles.append(ndimage.gaussian_filter(tuned, 3).reshape(7, 8, 7, 8).mean(axis=(1, 3)))
+    edges = oriented_edges(image, 16)
+    tiles = [ndimage.gaussian_filter(edge, 3).reshape(7, 8, 7, 8).mean(axis=(1, 3)) for edge in edges]
     return _to_uint8(255 * _stretch(np.block([tiles[k : k + 4] for k in range(0, 16, 4)])))
 
 

@@ -11,5 +11,6 @@ __getattr__, __dir__, __all__ = lazy(
         "sounds": ["Contrast", "cochleagrams", "sound_series"],
         "events": ["event_series"],
         "photographs": ["PhotographView"],
+        "views": ["ContrastNormalisation", "OnOffView", "OrientationView"],
     },
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,11 @@ __all__ = [
     "PoissonEncoder",
     "PopulationEncoder",
     "check_samples",
+    "equal_drive",
     "unit_range",
 ]
+
+HEADROOM = 4  # a normalised rate is at most so many times rate_max
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,40 @@ def _check_rate(who: str, rate_max: Quantity) -> None:
         raise ValueError(f"{who}: rate_max must be positive and finite, got {rate_max}.")
 
 
+def _check_spikes(who: str, n_spikes: float | None) -> None:
+    if n_spikes is not None and not (isinstance(n_spikes, Real) and 0 < n_spikes < np.inf):
+        raise ValueError(f"{who}: n_spikes must be positive and finite, or None, got {n_spikes!r}.")
+
+
+def equal_drive(rates: np.ndarray, n_spikes: float, duration: float, highest: float) -> np.ndarray:
+    """Return rates scaled, sample by sample, so that each sample sends the same expected number of spikes.
+
+    Where an input reaches the highest rate, the others take over what it cannot send.
+
+    Parameters
+    ----------
+    rates : array of shape (n_samples, n_inputs)
+        Not negative.
+    n_spikes : float
+        Expected spikes of all inputs together. A sample of zeros sends none, and one whose active inputs all reach the
+        highest rate sends what they can.
+    duration : float
+        How long a rate lasts, in seconds.
+    highest : float
+        Highest rate of an input in hertz.
+    """
+    wanted = n_spikes / duration
+    capped = np.zeros(rates.shape, dtype=bool)
+    while True:
+        left = wanted - highest * capped.sum(axis=1)
+        total = np.where(capped, 0, rates).sum(axis=1)
+        factor = np.divide(left, total, out=np.zeros(len(rates)), where=total > 0)
+        over = ~capped & (rates * factor[:, None] > highest)
+        if not over.any():
+            return np.where(capped, highest, rates * factor[:, None])
+        capped |= over
+
+
 class Encoder:
     """Turns samples into spikes of input neurons, for ``duration``, then ``rest`` without input.
 
@@ -140,11 +178,11 @@ class Encoder:
         raise NotImplementedError
 
     def values(self) -> tuple[tuple[str, float], ...]:
-        """Return the settings by name, in SI units."""
-        return tuple((name, float(value)) for name, value in vars(self).items())
+        """Return the settings by name, in SI units, without those that are None."""
+        return tuple((name, float(value)) for name, value in vars(self).items() if value is not None)
 
     def __repr__(self) -> str:
-        settings = ", ".join(f"{key}={value!s}" for key, value in vars(self).items())
+        settings = ", ".join(f"{key}={value!s}" for key, value in vars(self).items() if value is not None)
         return f"{type(self).__name__}({settings})"
 
     def __eq__(self, other: object) -> bool:
@@ -159,12 +197,19 @@ class Encoder:
 class PoissonEncoder(Encoder):
     """Each value is the rate of a Poisson input, as a share of ``rate_max``.
 
+    With ``n_spikes``, rates are in proportion to the values, and all samples send the same expected number of spikes,
+    dark and bright ones alike.
+
     Parameters
     ----------
     rate_max : Quantity (hertz)
-        Rate at the largest value; in a time step an input fires with probability rate * dt.
+        Rate at the largest value; in a time step an input fires with probability rate * dt. With ``n_spikes``, no rate
+        is above four times ``rate_max``.
     duration, rest : Quantity (second)
         How long a sample is shown, and the silence after it.
+    n_spikes : float, optional
+        Spikes that all inputs together send in a presentation, on average; what the values give if None. MNIST's images
+        have 2,290 at 63.75 Hz and 350 ms, from 450 to 7,000.
 
     References
     ----------
@@ -172,15 +217,31 @@ class PoissonEncoder(Encoder):
     """
 
     encoding = POISSON
+    n_spikes: float | None = None  # of encoders that were saved before there was one
 
-    def __init__(self, rate_max: Quantity = 63.75 * Hz, duration: Quantity = 350 * ms, rest: Quantity = 150 * ms):
+    def __init__(
+        self,
+        rate_max: Quantity = 63.75 * Hz,
+        duration: Quantity = 350 * ms,
+        rest: Quantity = 150 * ms,
+        n_spikes: float | None = None,
+    ):
         _check_rate("PoissonEncoder", rate_max)
         _check_times("PoissonEncoder", duration, rest)
-        self.rate_max, self.duration, self.rest = rate_max, duration, rest
+        _check_spikes("PoissonEncoder", n_spikes)
+        self.rate_max, self.duration, self.rest, self.n_spikes = rate_max, duration, rest, n_spikes
 
     def encode(self, X: Any) -> np.ndarray:
         """Return rates in hertz, array of shape (n_samples, n_inputs)."""
-        return unit_range(X) * float(self.rate_max)
+        rates = unit_range(X) * float(self.rate_max)
+        if self.n_spikes is None:
+            return rates
+        return equal_drive(rates, self.n_spikes, self._lasting, HEADROOM * float(self.rate_max))
+
+    @property
+    def _lasting(self) -> float:
+        """How long a rate lasts, in seconds."""
+        return float(self.duration)
 
 
 class FrameEncoder(PoissonEncoder):
@@ -197,6 +258,8 @@ class FrameEncoder(PoissonEncoder):
         Rate at the largest value.
     duration, rest : Quantity (second)
         How long a sample is shown, and the silence after it.
+    n_spikes : float, optional
+        Spikes that all inputs together send in all frames of a sample, as in ``PoissonEncoder``.
 
     References
     ----------
@@ -209,8 +272,9 @@ class FrameEncoder(PoissonEncoder):
         rate_max: Quantity = 63.75 * Hz,
         duration: Quantity = 350 * ms,
         rest: Quantity = 150 * ms,
+        n_spikes: float | None = None,
     ):
-        super().__init__(rate_max, duration, rest)
+        super().__init__(rate_max, duration, rest, n_spikes)
         check_integer("FrameEncoder: n_frames", n_frames, 1)
         self.n_frames = int(n_frames)
 
@@ -225,11 +289,16 @@ class FrameEncoder(PoissonEncoder):
             raise ValueError(f"FrameEncoder: {n_features} columns are not {self.n_frames} frames of equal size.")
         return n_features // self.n_frames
 
+    @property
+    def _lasting(self) -> float:
+        return float(self.duration) / self.n_frames
+
 
 class LatencyEncoder(Encoder):
     """Each input fires once, the earlier the larger its value; zeros do not fire. Nothing is random.
 
-    Value x fires (1 - x) * duration after the start of the sample.
+    Value x fires (1 - x) * duration after the start of the sample. A sample sends as many spikes as it has values above
+    zero, whatever their size.
 
     Parameters
     ----------
@@ -259,7 +328,8 @@ class PopulationEncoder(Encoder):
     n_fields : int
         Fields of a feature, at least 2.
     rate_max : Quantity (hertz)
-        Rate at a centre.
+        Rate at a centre. Whatever the values, a feature sends nearly the same number of spikes, so nothing is
+        left to normalise.
     duration, rest : Quantity (second)
         How long a sample is shown, and the silence after it.
     """

@@ -13,12 +13,14 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from hrsnn import pruning
+from hrsnn.checks import check_integer
 from hrsnn.inputs.encoders import Encoder, check_samples
 from hrsnn.simulation import statefile
 from hrsnn.simulation.model import NeuronModel, SynapseModel
 from hrsnn.stdp.ensembles import COMMON, Ensemble, Ensembles
 from hrsnn.stdp.estimator import STDPEstimator
 from hrsnn.stdp.presenter import Response
+from hrsnn.stdp.rules import choose
 from hrsnn.stdp.vote import check_labels
 
 __all__ = ["STDPClassifier"]
@@ -31,30 +33,38 @@ class STDPClassifier(STDPEstimator):
     """A layer of competing neurons that learns its inputs by STDP; labels only name the neurons afterwards.
 
     Inputs are all-to-all connected to ``n_neurons`` excitatory neurons by plastic synapses. Each neuron's weights
-    are normalised to a constant sum before a presentation, each spike inhibits all other neurons one step later
+    are normalised before a presentation, each spike inhibits all other neurons one step later
     and raises the neuron's own threshold. A sample that draws fewer than ``min_spikes`` spikes is shown again,
     brighter. After training, weights and thresholds are frozen; each neuron takes the label it responds to most on
     training samples, and a sample gets the label whose neurons fire most. A response is a function of the sample
     and the seed alone: neither the order nor the company of samples matters.
+
+    Settings that are None are chosen by ``fit`` from the samples, their number and the size of the network, by the
+    rules of ``hrsnn.stdp.rules``; ``settings()`` tells them. A network that stays silent, fires for everything or
+    learns the same in most neurons says so in a ``HealthWarning``, with what to change.
 
     Parameters
     ----------
     n_neurons : int
         Number of excitatory neurons.
     neuron : NeuronModel, optional
-        Excitatory neuron; ``AdaptiveConductanceLIF()`` if None.
+        Excitatory neuron; if None ``AdaptiveConductanceLIF`` with a theta_plus that follows from ``n_neurons`` and the
+        number of presentations.
     synapse : SynapseModel, optional
-        Plastic synapse; ``PowerLawSTDP(eta=0.02, offset=0.1)`` if None.
+        Plastic synapse; if None ``PowerLawSTDP`` with an eta that follows from ``n_neurons`` and the number of
+        presentations, and a tau that follows from the rate of the inputs.
     encoder : PoissonEncoder, LatencyEncoder or PopulationEncoder, optional
-        ``PoissonEncoder()`` if None.
+        If None a ``PoissonEncoder`` by which a sample sends 2,290 spikes on average, as an image of MNIST does at
+        63.75 Hz: each sample as many where samples differ in brightness, else one scale for all.
     pruning : hrsnn.pruning.STDPPruning, optional
         Prune, and share weights, between batches of the training.
-    n_epochs : int
-        Passes through the training samples, in a new random order each.
+    n_epochs : int, optional
+        Passes through the training samples, in a new random order each; if None as many as make 10,000 presentations,
+        or 50 for each neuron, at most 30.
     anneal : bool
         Whether the learning rate falls linearly to zero over the training.
     w_total : float, optional
-        Sum of a neuron's weights after normalisation; 0.1 for each input if None.
+        Sum of a neuron's weights after normalisation; three eighths of the number of active inputs if None.
     inhibition : bool or "layer"
         Lateral inhibition; "layer" simulates the inhibitory neurons one by one, with the same result.
     g_inh : float
@@ -63,6 +73,13 @@ class STDPClassifier(STDPEstimator):
         Whether thresholds adapt.
     min_spikes, max_retries : int
         Show a sample again if it draws fewer spikes, at most so many times.
+    normalise : {"squares", "sum"}
+        What neurons' weights have in common: the sum of their squares, with ``w_total`` as their mean sum, or the sum
+        itself. With equal squares the neuron whose weights have the smallest angle to a sample is driven most; with
+        equal sums one whose weights are concentrated. Squares are made equal at the start of a batch.
+    thresholds : {"mean", "own"}
+        Thresholds of the frozen network: all neurons have the mean of theirs, so that the drive alone decides, or each
+        its own. In learning each has its own, so that all get their turn.
     min_votes : int, optional
         ``min_spikes`` of the frozen network, whose spikes are votes; as in learning if None. 1 saves spikes.
     n_label_samples : int
@@ -98,6 +115,10 @@ class STDPClassifier(STDPEstimator):
     connectivity_ : float
         Share of the possible synapses that are left.
     n_features_in_ : int
+    chosen_ : dict
+        The settings that ``fit`` has chosen.
+    health_ : dict of str to Health
+        Under "": spikes a sample, and shares of active, silent and identical neurons at the end of the training.
 
     References
     ----------
@@ -119,13 +140,15 @@ class STDPClassifier(STDPEstimator):
         synapse: SynapseModel | None = None,
         encoder: Encoder | None = None,
         pruning: pruning.STDPPruning | None = None,
-        n_epochs: int = 1,
+        n_epochs: int | None = None,
         anneal: bool = True,
         w_total: float | None = None,
         inhibition: bool | str = True,
         g_inh: float = 17.0,
         homeostasis: bool = True,
         min_spikes: int = 5,
+        normalise: str = "squares",
+        thresholds: str = "mean",
         max_retries: int = 3,
         min_votes: int | None = None,
         n_label_samples: int = 10_000,
@@ -150,6 +173,8 @@ class STDPClassifier(STDPEstimator):
         self.g_inh = g_inh
         self.homeostasis = homeostasis
         self.min_spikes = min_spikes
+        self.normalise = normalise
+        self.thresholds = thresholds
         self.max_retries = max_retries
         self.min_votes = min_votes
         self.n_label_samples = n_label_samples
@@ -197,6 +222,7 @@ class STDPClassifier(STDPEstimator):
             If the network falls silent, fires without end, or its weights become NaN.
         """
         X, y = self._validated(X, y, reset=True)
+        self._choose(X[""], endless=False)
         self._start()
         key, done = self._key(OWN, X), 0
         if stopped := statefile.resume(self.checkpoint, key):
@@ -227,6 +253,7 @@ class STDPClassifier(STDPEstimator):
         X, y = self._validated(X, y, reset=first)
         known = self._known(y, classes)
         if first:
+            self._choose(X[""], endless=True)
             self._start()
             self.ensembles_.connect()
         self._show(X, self.ensembles_.learn, "training")
@@ -291,10 +318,17 @@ class STDPClassifier(STDPEstimator):
 
     # Settings and samples
 
+    def _choose(self, X: np.ndarray, endless: bool) -> None:
+        """Choose the settings that are not given, by the samples."""
+        check_integer("n_neurons", self.n_neurons, 1)
+        self._check_settings()
+        self.chosen_ = choose(self.get_params(deep=False), X, endless)
+
     def _start(self) -> None:
         self._check_settings()
-        own = Ensemble(**{name: getattr(self, name) for name in OWN})
-        settings = {name: getattr(self, name) for name in COMMON}
+        values = self.settings()
+        own = Ensemble(**{name: values[name] for name in OWN})
+        settings = {name: values[name] for name in COMMON}
         self.ensembles_ = Ensembles({"": own}, {"": self.n_features_in_}, None, **settings)
         if self.pruning is not None and self.pruning.regime == "before":
             self.ensembles_.thin(self.pruning)

@@ -46,6 +46,8 @@ class Ensemble:
     g_inh : float
     homeostasis : bool
     min_spikes : int
+    normalise : {"sum", "squares"}
+    thresholds : {"own", "mean"}
     """
 
     n_neurons: int = 50
@@ -57,6 +59,8 @@ class Ensemble:
     g_inh: float = 17.0
     homeostasis: bool = True
     min_spikes: int = 5
+    normalise: str = "sum"
+    thresholds: str = "own"
 
 
 class Ensembles:
@@ -85,6 +89,8 @@ class Ensembles:
         Source and target neuron of the synapses between ensembles ("image_to_audio").
     presenters : list of (tuple of str, Presenter)
         The names of the ensembles in each program.
+    answers : dict of str to array of shape (n_samples, n_neurons)
+        Spike counts of each ensemble in the batch that it learnt last.
     """
 
     presenters: list[tuple[tuple[str, ...], Presenter]]
@@ -98,11 +104,16 @@ class Ensembles:
         seed: int,
         **common: Any,
     ):
+        for own in settings.values():
+            for setting, known in (("normalise", ("sum", "squares")), ("thresholds", ("own", "mean"))):
+                if getattr(own, setting) not in known:
+                    got = getattr(own, setting)
+                    raise ValueError(f"{setting} must be {known[0]!r} or {known[1]!r}, got {got!r}.")
         self.settings, self.synapse, self.seed, self.backend = dict(settings), synapse, seed, common["backend"]
         self.layers = {
             name: CompetitiveLayer(
                 n_features[name],
-                **vars(own),
+                **{key: value for key, value in vars(own).items() if key not in ("normalise", "thresholds")},
                 **common,
                 prefix=prefix_of(name),
                 seed=_own_seed(seed, k) if name else seed,
@@ -111,6 +122,7 @@ class Ensembles:
         }
         self.inputs: dict[str, tuple[np.ndarray, np.ndarray] | None] = dict.fromkeys(self.layers)
         self.connections: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self.answers: dict[str, np.ndarray] = {}
 
     @property
     def networks(self) -> dict[str, PresentationNetwork]:
@@ -224,7 +236,16 @@ class Ensembles:
         for names, presenter in self.presenters:
             own = {key: value for key, value in state.items() if key in presenter.carried}
             rates = {key: value * rate for key, value in presenter.values.items() if key.endswith(".eta")}
-            new |= presenter.learn([self.layers[name].encoder.encode(X[name]) for name in names], own, rates)[0]
+            for name in names:
+                if self.settings[name].normalise == "squares":
+                    prefix = prefix_of(name)
+                    sums = equal_norms(self.networks[name].matrix(own[self.weight_of(name)]))
+                    rates[f"{prefix}exc.w_total"] = sums * presenter.values[f"{prefix}exc.w_total"]
+                    own[f"{prefix}exc.changed"] = np.ones(len(sums))
+            learnt, counts = presenter.learn([self.layers[name].encoder.encode(X[name]) for name in names], own, rates)
+            new |= learnt
+            ends = np.cumsum([self.layers[name].n_neurons for name in names])
+            self.answers |= dict(zip(names, np.split(counts, ends[:-1], axis=1), strict=True))
         return new
 
     def settle(self, X: Mapping[str, np.ndarray], state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -244,6 +265,10 @@ class Ensembles:
     ) -> Response:
         """Return the response to samples; a modality that is not in X is silence."""
         n, networks = len(next(iter(X.values()))), self.networks
+        for name, own in self.settings.items():
+            theta = f"{prefix_of(name)}exc.theta"
+            if own.thresholds == "mean" and theta in state:
+                state = {**state, theta: np.full_like(state[theta], np.mean(state[theta]))}
         blocks = {
             name: self.layers[name].encoder.encode(X[name])
             if name in X
@@ -354,6 +379,18 @@ def _check_ensembles(ensembles: Any) -> None:
             raise ValueError(f"The name of an ensemble must be a word in lower case, such as 'image', got {name!r}.")
         if not isinstance(ensemble, Ensemble):
             raise TypeError(f"ensembles[{name!r}] must be an Ensemble, got {type(ensemble).__name__}.")
+
+
+def equal_norms(weights: np.ndarray) -> np.ndarray:
+    """Return sums, one on average, at which columns of weights would all have the same sum of squares.
+
+    Parameters
+    ----------
+    weights : array of shape (n_inputs, n_neurons)
+    """
+    norms = np.sqrt((weights**2).sum(axis=0))
+    spread = np.divide(weights.sum(axis=0), norms, out=np.ones(len(norms)), where=norms > 0)
+    return spread / spread.mean()
 
 
 def prefix_of(name: str) -> str:

@@ -21,6 +21,7 @@ from hrsnn.simulation import backends, statefile
 from hrsnn.simulation.engine import RuntimeEngine
 from hrsnn.stdp.course import batches, settling_rows, silence_lost
 from hrsnn.stdp.ensembles import Ensembles
+from hrsnn.stdp.health import Health, Watch
 from hrsnn.stdp.presenter import Response
 from hrsnn.stdp.vote import NeuronVote
 from hrsnn.streams import Learning, stream
@@ -39,6 +40,9 @@ MOVED = {
 #: Settings that have no say in what is learnt.
 FREE = ("backend", "n_jobs", "checkpoint", "vote", "n_label_samples", "min_votes")
 
+#: What settings that a file lacks were when it was written.
+FORMER = {"normalise": "sum", "thresholds": "own"}
+
 
 class STDPEstimator(ClassNamePrefixFeaturesOutMixin, ClassifierMixin, TransformerMixin, BaseEstimator):
     """One or several ensembles of competing neurons, trained batch by batch; labels only name the neurons.
@@ -48,7 +52,7 @@ class STDPEstimator(ClassNamePrefixFeaturesOutMixin, ClassifierMixin, Transforme
     """
 
     pruning: STDPPruning | None
-    n_epochs: int
+    n_epochs: int | None
     anneal: bool
     min_votes: int | None
     n_label_samples: int
@@ -60,6 +64,8 @@ class STDPEstimator(ClassNamePrefixFeaturesOutMixin, ClassifierMixin, Transforme
 
     ensembles_: Ensembles
     state_: dict[str, np.ndarray]
+    chosen_: dict[str, Any]
+    health_: dict[str, Health]
 
     def __sklearn_tags__(self) -> Tags:
         """Say what samples and labels may be: in [0, 1] or 0..255, dense; labels may be left out.
@@ -81,7 +87,8 @@ class STDPEstimator(ClassNamePrefixFeaturesOutMixin, ClassifierMixin, Transforme
         raise NotImplementedError
 
     def _check_settings(self) -> None:
-        check_integer("n_epochs", self.n_epochs, 1)
+        if self.n_epochs is not None:
+            check_integer("n_epochs", self.n_epochs, 1)
         check_integer("n_label_samples", self.n_label_samples, 1)
         check_seed(self.seed)
         check_n_jobs(self.n_jobs)
@@ -89,6 +96,11 @@ class STDPEstimator(ClassNamePrefixFeaturesOutMixin, ClassifierMixin, Transforme
         if self.min_votes is not None:
             check_integer("min_votes", self.min_votes, 0)
         NeuronVote(self.vote)  # refuses a wrong name before the training, not after it
+
+    def settings(self) -> dict[str, Any]:
+        """Return all settings as they are used: those given, and for the others what was chosen by the samples."""
+        given = self.get_params(deep=False)
+        return given | {name: value for name, value in getattr(self, "chosen_", {}).items() if given[name] is None}
 
     # Learning
 
@@ -107,12 +119,17 @@ class STDPEstimator(ClassNamePrefixFeaturesOutMixin, ClassifierMixin, Transforme
         boundaries : collection of int
             Presentations at which a batch must end.
         """
-        n, schedule = n_samples(X), self._while_learning()
-        total = n * self.n_epochs
+        n, schedule, n_epochs = n_samples(X), self._while_learning(), self.settings()["n_epochs"]
+        total = n * n_epochs
         edges = [] if schedule is None else schedule.edges(total)
-        for chosen, start, stop in batches(n, self.n_epochs, self.batch_size, [*edges, *boundaries], self.seed, done):
+        watch = Watch(total)
+        for chosen, start, stop in batches(n, n_epochs, self.batch_size, [*edges, *boundaries], self.seed, done):
             rate = 1 - start / total if self.anneal else 1.0
             self.state_ = self.ensembles_.learn(rows(X, chosen), self.state_, rate)
+            for name, counts in self.ensembles_.answers.items():
+                weights = self.ensembles_.networks[name].matrix(self.state_[self.ensembles_.weight_of(name)])
+                watch.see(name, counts, weights, stop)
+            self.health_ = watch.health
             if schedule is not None and stop in edges[1:-1] and schedule.is_due(edges.index(stop)):
                 for name in self.ensembles_.layers:
                     self._set_weights(name, schedule.apply(self.state_[self.ensembles_.weight_of(name)]))
@@ -135,7 +152,7 @@ class STDPEstimator(ClassNamePrefixFeaturesOutMixin, ClassifierMixin, Transforme
                 self.state_[theta] = silence_lost(self.state_[theta], j)
         self.ensembles_.connect()
         if self.ensembles_.homeostasis:
-            chosen = settling_rows(self.pruning, n_samples(X), self.n_epochs, self.seed)
+            chosen = settling_rows(self.pruning, n_samples(X), self.settings()["n_epochs"], self.seed)
             self._show(rows(X, chosen), self.ensembles_.settle, "settling")
 
     def _show(self, X: Samples, present: Callable[..., dict[str, np.ndarray]], what: str) -> None:
@@ -209,15 +226,17 @@ class STDPEstimator(ClassNamePrefixFeaturesOutMixin, ClassifierMixin, Transforme
 
     def _key(self, others: Collection[str], X: Samples) -> str:
         """Return a hash of what decides a training: all settings but those that are free, and ``others``; samples."""
-        settings = self.get_params(deep=False)
+        settings = self.settings()
         decisive = {name: value for name, value in settings.items() if name not in {*FREE, *others}}
         decisive["pruning"] = self._while_learning()
         return self.ensembles_.fingerprint([decisive, backends.resolve(self.backend)], X)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted classifier to an HDF5 file."""
-        parameters = np.asarray(np.void(pickle.dumps(self.get_params(deep=False))))
-        statefile.write(path, {**self._arrays(), "parameters": parameters}, {"n_features": self.n_features_in_})
+        arrays = self._arrays()
+        for name, settings in (("parameters", self.get_params(deep=False)), ("chosen", getattr(self, "chosen_", {}))):
+            arrays[name] = np.asarray(np.void(pickle.dumps(settings)))
+        statefile.write(path, arrays, {"n_features": self.n_features_in_})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], **changes: Any) -> Self:
@@ -233,8 +252,12 @@ class STDPEstimator(ClassNamePrefixFeaturesOutMixin, ClassifierMixin, Transforme
             If it is damaged, or ``changes`` has another number of neurons.
         """
         arrays, settings = statefile.read(path)
-        own = _Settings(io.BytesIO(arrays.pop("parameters").tobytes())).load()
-        return cls._restored(own, changes, arrays, settings["n_features"], f"in {path}")
+        own, chosen = (
+            _Settings(io.BytesIO(arrays.pop(name).tobytes())).load() if name in arrays else {}
+            for name in ("parameters", "chosen")
+        )
+        own = {name: value for name, value in FORMER.items() if name in cls._get_param_names()} | own
+        return cls._restored(own, chosen, changes, arrays, settings["n_features"], f"in {path}")
 
     def with_settings(self, **changes: Any) -> Self:
         """Return this fitted classifier with other settings, such as ``inhibition=False``: what it learnt stays.
@@ -245,7 +268,8 @@ class STDPEstimator(ClassNamePrefixFeaturesOutMixin, ClassifierMixin, Transforme
             If the number of neurons would change.
         """
         arrays = self._arrays()
-        return self._restored(self.get_params(deep=False), changes, arrays, self.n_features_in_, "here")
+        chosen = getattr(self, "chosen_", {})
+        return self._restored(self.get_params(deep=False), chosen, changes, arrays, self.n_features_in_, "here")
 
     def _arrays(self) -> dict[str, np.ndarray]:
         """Return all that was learnt."""
@@ -261,9 +285,16 @@ class STDPEstimator(ClassNamePrefixFeaturesOutMixin, ClassifierMixin, Transforme
 
     @classmethod
     def _restored(
-        cls, own: dict[str, Any], changes: dict[str, Any], arrays: dict[str, np.ndarray], n_features: Any, where: str
+        cls,
+        own: dict[str, Any],
+        chosen: dict[str, Any],
+        changes: dict[str, Any],
+        arrays: dict[str, np.ndarray],
+        n_features: Any,
+        where: str,
     ) -> Self:
         new = cls(**{**own, **changes})
+        new.chosen_ = {name: value for name, value in chosen.items() if name not in changes}
         sizes = [n_neurons(parameters) for parameters in (own, new.get_params(deep=False))]
         if sizes[0] != sizes[1]:
             raise ValueError(f"The network {where} has n_neurons={sizes[0]}, got {sizes[1]}. Train another for that.")

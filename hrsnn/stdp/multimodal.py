@@ -233,7 +233,7 @@ class MultimodalClassifier(STDPEstimator):
 
     def _joined_at(self, n: int) -> int:
         """Return after how many samples, of all epochs, the ensembles are joined; -1 if they are not."""
-        total = n * self.n_epochs
+        total = n * self.settings()["n_epochs"]
         if self.n_alone is None:
             return -1 if self.coupling == "none" else 3 * total // 4
         if self.coupling == "learned" and self.n_alone >= total:

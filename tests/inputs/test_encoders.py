@@ -50,6 +50,32 @@ def test_poisson_rates_are_shares_of_the_largest():
     assert encoder.n_inputs(784) == 784
 
 
+def test_all_samples_send_the_same_number_of_spikes():
+    X = np.random.default_rng(0).random((20, 50)) * np.linspace(0.01, 1, 20)[:, None]
+    encoder = PoissonEncoder(n_spikes=100)
+    rates = encoder.encode(X)
+    assert_allclose(rates.sum(axis=1) * 0.35, 100)
+    assert_allclose(rates / rates.sum(axis=1, keepdims=True), X / X.sum(axis=1, keepdims=True))
+    frames = FrameEncoder(5, n_spikes=100)
+    assert_allclose(frames.encode(X).sum(axis=1) * 0.35 / 5, 100)
+    assert "n_spikes=100" in repr(frames)
+    assert "n_spikes" not in repr(PoissonEncoder())
+    assert PoissonEncoder() != encoder
+
+
+def test_no_input_is_driven_above_four_times_the_largest_rate():
+    X = np.array([[1, 0.1, 0.1, 0], [0, 0, 0, 0], [0, 0, 0, 0.5]])
+    rates = PoissonEncoder(rate_max=100 * Hz, duration=100 * ms, n_spikes=60).encode(X)
+    assert_allclose(rates, [[400, 100, 100, 0], [0, 0, 0, 0], [0, 0, 0, 400]])  # the others take over, if there are any
+
+
+def test_encoders_of_older_files_are_as_they_were():
+    old = pickle.loads(pickle.dumps(PoissonEncoder()))
+    del old.__dict__["n_spikes"]
+    assert old == PoissonEncoder()
+    assert_array_equal(old.encode([[0.5]]), PoissonEncoder().encode([[0.5]]))
+
+
 def test_frames_share_the_inputs():
     encoder = FrameEncoder(3, rate_max=100 * Hz)
     assert encoder.n_inputs(12) == 4
@@ -91,6 +117,8 @@ def test_population_rate_is_the_same_for_all_values_away_from_the_ends():
         (lambda: LatencyEncoder(duration=np.inf * second), "LatencyEncoder: duration must be positive"),
         (lambda: LatencyEncoder(rest=-1 * ms), "LatencyEncoder: rest must not be negative"),
         (lambda: PopulationEncoder(rest=np.nan * ms), "PopulationEncoder: rest must not be negative"),
+        (lambda: PoissonEncoder(n_spikes=0), "PoissonEncoder: n_spikes must be positive and finite, or None, got 0"),
+        (lambda: FrameEncoder(2, n_spikes="9"), "PoissonEncoder: n_spikes must be positive and finite, or None"),
         (lambda: FrameEncoder(0), "FrameEncoder: n_frames must be an integer of at least 1, got 0"),
         (lambda: FrameEncoder(4).n_inputs(30), "FrameEncoder: 30 columns are not 4 frames of equal size"),
         (lambda: PopulationEncoder(n_fields=1), "n_fields must be an integer of at least 2, got 1"),

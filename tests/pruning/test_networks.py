@@ -49,6 +49,9 @@ def classifier():
         w_total=8.0,
         backend="runtime",
         batch_size=10,
+        n_epochs=1,
+        normalise="sum",
+        thresholds="own",
         seed=1,
     )
     X = np.random.default_rng(0).integers(0, 256, (10, 25)).astype(np.uint8)

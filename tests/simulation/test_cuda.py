@@ -245,7 +245,7 @@ def test_classifier_learns_as_in_cpp(emulated):
     X, y = rng.random((8, 36)) * (rng.random((8, 36)) > 0.5), np.arange(8) % 2
     fitted = {}
     for backend in ("cpp", "cuda"):
-        settings = dict(batch_size=5, w_total=14.0, max_retries=2, seed=1)
+        settings = dict(batch_size=5, n_epochs=1, w_total=14.0, max_retries=2, seed=1)
         fitted[backend] = STDPClassifier(7, dense_kernel=False, backend=backend, **settings).fit(X, y)
     cpp, cuda = fitted["cpp"], fitted["cuda"]
     assert cpp.state_["input_to_exc.w"].std() > 0.1
@@ -404,7 +404,7 @@ def test_on_a_gpu_a_classifier_has_the_statistics_of_cpp():
     X = rng.random((200, 196)) * (rng.random((200, 196)) > 0.7)
     counts, weights = [], []
     for backend in ("cpp", "cuda"):
-        model = STDPClassifier(50, backend=backend, seed=0).fit(X)
+        model = STDPClassifier(50, n_epochs=1, backend=backend, seed=0).fit(X)
         counts.append(model.transform(X).sum(axis=1))
         weights.append(np.sort(model.weights_.ravel()))
     # Sums in another order change single spikes; over 200 samples that averages out.

@@ -36,6 +36,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.* samples drew no spike:UserWar
 
 def classifier(**settings):
     common = dict(n_neurons=20, neuron=NEURON, encoder=ENCODER, w_total=8.0, anneal=True, batch_size=100, seed=1)
+    common |= dict(n_epochs=1, normalise="sum", thresholds="own")
     return STDPClassifier(**(common | settings))
 
 

@@ -126,6 +126,7 @@ def test_uncoupled_ensembles_equal_independent_classifiers(data):
     seeds = {name: layer.seed for name, layer in together.ensembles_.layers.items()}
     for k, name in enumerate(("top", "bottom")):
         alone = STDPClassifier(20, **SETTINGS, w_total=8.0, batch_size=100, anneal=False, seed=seeds[name])
+        alone.set_params(normalise="sum", thresholds="own")
         alone.partial_fit(X[name])
         assert_array_equal(together.weights_[name], alone.weights_)
         assert_array_equal(together.theta_[name], alone.theta_)
