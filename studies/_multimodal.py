@@ -119,22 +119,6 @@ def ensemble(modality: str, n_neurons: int, **changes: Any) -> Ensemble:
     )
 
 
-def train_one(
-    run: Run,
-    name: str,
-    pairs: Pairs,
-    modality: str,
-    n_neurons: int,
-    lesions: Sequence[str] = (),
-    **settings: Any,
-) -> dict[str, Any]:
-    """Train and test one ensemble alone on one modality; a resumed run reads the result.
-
-    Takes and returns what `one` does.
-    """
-    return run.cached(name, one(run, name, pairs, modality, n_neurons, lesions, **settings))
-
-
 def one(
     run: Run,
     name: str,
@@ -185,24 +169,6 @@ def one(
         return scores
 
     return result
-
-
-def train_pair(
-    run: Run,
-    name: str,
-    pairs: Pairs,
-    n_neurons: int,
-    coupling: str = "learned",
-    missing: bool = False,
-    cut: bool = False,
-    start: str | None = None,
-    **settings: Any,
-) -> dict[str, Any]:
-    """Train and test two ensembles of half the neurons each; a resumed run reads the result.
-
-    Takes and returns what `pair` does.
-    """
-    return run.cached(name, pair(run, name, pairs, n_neurons, coupling, missing, cut, start, **settings))
 
 
 def pair(

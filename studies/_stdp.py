@@ -174,23 +174,6 @@ def check(constants: Mapping[str, Any], schedule: STDPPruning | None, **settings
     classifier(constants, schedule, 1, **settings).check()
 
 
-def train(
-    run: Run,
-    name: str,
-    images: Images,
-    constants: Mapping[str, Any],
-    schedule: STDPPruning | None,
-    keep_weights: bool = False,
-    trained_as: str | None = None,
-    **settings: Any,
-) -> dict[str, Any]:
-    """Train and test one network; a resumed run reads the result, or goes on from the last batch.
-
-    Takes and returns what `job` does.
-    """
-    return run.cached(name, job(run, name, images, constants, schedule, keep_weights, trained_as, **settings))
-
-
 def job(
     run: Run,
     name: str,

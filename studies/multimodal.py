@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -275,13 +277,13 @@ def inhibition_homeostasis(
         seen = _stdp.digit_images(run, images, n_train, n_test)
         pairs = _multimodal.Pairs(seen.name, {"image": seen.X_train}, {"image": seen.X_test}, seen.y_train, seen.y_test)
         networks = list(enumerate(ABLATIONS.items()))
-        for k, (network, (inhibition, homeostasis)) in run.progress(networks, label=f"seed {seed}"):
+        jobs = {}
+        for k, (_, (inhibition, homeostasis)) in networks:
             settings = dict(inhibition=inhibition, homeostasis=homeostasis, backend=backend, seed=seed)
             settings |= dict(n_label_samples=n_label_samples, lesions=LESIONS if k == 0 else ())
-            try:
-                result = _multimodal.train_one(run, f"{k}_seed{seed}", pairs, "image", n_neurons, **settings)
-            except UnhealthyNetwork as error:
-                result = dict.fromkeys(SCORES, np.nan) | {"failed": str(error)}
+            name = f"{k}_seed{seed}"
+            jobs[name] = partial(_or_failed, _multimodal.one(run, name, pairs, "image", n_neurons, **settings))
+        for (k, (network, _)), result in zip(networks, run.results(jobs, f"seed {seed}"), strict=True):
             what = {"n_neurons": n_neurons, "seed": seed, "failed": result.get("failed", "")}
             rows.append({"network": network, **what, **{key: result[key] for key in SCORES}})
             for lesion in LESIONS if k == 0 else ():
@@ -293,6 +295,14 @@ def inhibition_homeostasis(
     names = list(dict.fromkeys(row["network"] for row in rows))
     _multimodal.bars(axes, names, {"accuracy": _by_network(rows, names, seeds)})
     run.figure("accuracy_by_network", figure)
+
+
+def _or_failed(job: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return the result of a job; of a network that fires without end no scores, and what it said."""
+    try:
+        return job()
+    except UnhealthyNetwork as error:
+        return dict.fromkeys(SCORES, np.nan) | {"failed": str(error)}
 
 
 def _n_alone(n_train: int) -> int:

@@ -1,5 +1,7 @@
 """No public name of version 0.1 is lost: what scripts imported then, they import now."""
 
+import subprocess
+import sys
 from importlib import import_module
 
 import pytest
@@ -61,3 +63,13 @@ def test_public_names_are_what_their_rooms_define():
     assert hrsnn.stdp.STDPClassifier is hrsnn.STDPClassifier
     assert hrsnn.reservoirs.topology is hrsnn.topology
     assert hrsnn.optimize.plots is hrsnn.search_plots
+
+
+def test_warnings_of_brian2_about_pyparsing_reach_no_user():
+    code = (
+        "import hrsnn; from brian2 import ms; from hrsnn.models import LIF;"
+        "print(LIF().build(2, name='exc', dt=1*ms).v[:].sum())"
+    )
+    command = [sys.executable, "-W", "error::DeprecationWarning", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "0.0\n"), done.stderr

@@ -85,10 +85,11 @@ def test_noise_is_in_the_images_of_training_and_test(made_up, monkeypatch, tmp_p
         kind = next(word for word in arguments if word in worth)
         shown[name] = pairs
         starts[name] = settings.get("start"), settings.get("n_alone")
-        return {"accuracy": worth[kind] + (kind == "learned") * 0.1 * seed, "accuracy_weighted": 0.5, "spikes": 7.0}
+        result = {"accuracy": worth[kind] + (kind == "learned") * 0.1 * seed, "accuracy_weighted": 0.5, "spikes": 7.0}
+        return lambda: result
 
-    monkeypatch.setattr(_multimodal, "train_one", train)
-    monkeypatch.setattr(_multimodal, "train_pair", train)
+    monkeypatch.setattr(_multimodal, "one", train)
+    monkeypatch.setattr(_multimodal, "pair", train)
     run = study(tmp_path, "multimodal_noise", "noises=white noise, low contrast and noise", "seeds=1, 2, 3")
     found = rows(run)
     assert [row["network"] for row in found[:4]] == ["image", "uncoupled", "silent", "coupled"]
@@ -123,12 +124,15 @@ def test_without_inhibition_neurons_fire_together(tmp_path):
 
 @cpp
 def test_ablation_goes_on_when_a_network_fires_without_end(monkeypatch, tmp_path):
-    def train(run, name, *arguments, **settings):
-        if not settings["homeostasis"]:
-            raise UnhealthyNetwork("The network fires without end.")
-        return {"accuracy": 0.5, "accuracy_weighted": 0.5, "spikes": 7.0}
+    def job(run, name, *arguments, **settings):
+        def train():
+            if not settings["homeostasis"]:
+                raise UnhealthyNetwork("The network fires without end.")
+            return {"accuracy": 0.5, "accuracy_weighted": 0.5, "spikes": 7.0}
 
-    monkeypatch.setattr(_multimodal, "train_one", train)
+        return train
+
+    monkeypatch.setattr(_multimodal, "one", job)
     arguments = [word for word in SMALL if not word.startswith("sounds")]
     assert main(["run", "inhibition_homeostasis", "--quick", *arguments, "--folder", str(tmp_path)]) == 0
     run = list_runs(tmp_path / "inhibition_homeostasis")[-1]
