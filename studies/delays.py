@@ -59,8 +59,8 @@ def memory_capacity(
     of a ridge readout with the input 1 to tau_max steps before, quadratic those with the squares and products of the
     inputs 1 to quadratic_max steps before (Dambre et al. 2012), on the last third of the steps, chance removed.
     narma10 is the error of the NARMA-10 task (nrmse, last fourth), with delays up to narma_span and inputs of the gain.
-    The ridge penalty is the best of alphas (narma_alphas), and an echo-state network the better of two, on the steps
-    before those that are judged. The tests are t-tests of pairs of one seed.
+    The ridge penalty is the best of alphas (for narma10 of narma_alphas), and an echo-state network the better of two,
+    on the steps before those that are judged. The tests are t-tests of pairs of one seed.
     """
     rows: list[dict[str, Any]] = []
 
