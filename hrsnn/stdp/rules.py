@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from brian2 import Hz, ms, mV
 
+from hrsnn.checks import check_kind
 from hrsnn.inputs.encoders import Encoder, PoissonEncoder, unit_range
 from hrsnn.models import AdaptiveConductanceLIF, PowerLawSTDP
 from hrsnn.simulation.model import NeuronModel, SynapseModel
@@ -175,6 +176,7 @@ def choose(given: Mapping[str, Any], X: np.ndarray, endless: bool = False) -> di
     endless : bool
         Whether more samples may follow, as in ``partial_fit``.
     """
+    check_kind("encoder", given["encoder"], Encoder, optional=True)
     n_neurons: int = given["n_neurons"]
     chosen: dict[str, Any] = {}
     if given["encoder"] is None:
