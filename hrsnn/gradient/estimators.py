@@ -134,12 +134,8 @@ class SpikingEstimator(BaseEstimator):
     def _respond(self, X: Any) -> np.ndarray:
         """Return the outputs of the readout, batch by batch."""
         samples, lengths = self._samples(X)
-        found = [
-            np.asarray(self._answer(self.weights_, samples[start : start + size], lengths[start : start + size]))
-            for size in (self.batch_size,)
-            for start in range(0, len(samples), size)
-        ]
-        return np.concatenate(found)
+        parts = [slice(start, start + self.batch_size) for start in range(0, len(samples), self.batch_size)]
+        return np.concatenate([self._answer(self.weights_, samples[part], lengths[part]) for part in parts])
 
     @property
     def _answer(self) -> Any:
