@@ -33,6 +33,9 @@ W_INITIAL = 0.1  # largest initial weight between ensembles: little beside what 
 class Ensemble:
     """Settings of one ensemble; they mean what they mean in ``STDPClassifier``.
 
+    None stands for constants here, not for what follows from the samples: ``AdaptiveConductanceLIF()``,
+    ``PowerLawSTDP(eta=0.02, offset=0.1)``, ``PoissonEncoder()`` and a ``w_total`` of 0.1 for each input.
+
     Parameters
     ----------
     n_neurons : int
