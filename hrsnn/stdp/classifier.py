@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import fields
 from typing import Any
@@ -23,6 +24,8 @@ from hrsnn.stdp.rules import choose
 
 __all__ = ["STDPClassifier"]
 
+_LOG = logging.getLogger(__name__)
+
 #: Settings that describe the one ensemble.
 OWN = tuple(field.name for field in fields(Ensemble))
 
@@ -38,8 +41,8 @@ class STDPClassifier(STDPEstimator):
     and the seed alone: neither the order nor the company of samples matters.
 
     Settings that are None are chosen by ``fit`` from the samples, their number and the size of the network, by the
-    rules of ``hrsnn.stdp.rules``; ``settings()`` tells them. A network that stays silent, fires for everything or
-    learns the same in most neurons says so in a ``HealthWarning``, with what to change.
+    rules of ``hrsnn.stdp.rules``; ``settings()`` tells them, and the log (level INFO). A network that stays silent,
+    fires for everything or learns the same in most neurons says so in a ``HealthWarning``, with what to change.
 
     Parameters
     ----------
@@ -298,6 +301,8 @@ class STDPClassifier(STDPEstimator):
         check_integer("n_neurons", self.n_neurons, 1)
         self._check_settings()
         self.chosen_ = choose(self.get_params(deep=False), X, endless)
+        for name, value in self.chosen_.items():
+            _LOG.info("%s=%r follows from the samples", name, value)
 
     def _start(self) -> None:
         self._check_settings()
