@@ -65,7 +65,8 @@ class STDPClassifier(STDPEstimator):
     anneal : bool
         Whether the learning rate falls linearly to zero over the training.
     w_total : float, optional
-        Sum of a neuron's weights after normalisation; three eighths of the number of active inputs if None.
+        Sum of a neuron's weights after normalisation; three eighths of the number of active inputs if None, or
+        of the others where these are fewer.
     inhibition : bool or "layer"
         Lateral inhibition; "layer" simulates the inhibitory neurons one by one, with the same result.
     g_inh : float
@@ -78,9 +79,10 @@ class STDPClassifier(STDPEstimator):
         What neurons' weights have in common: the sum of their squares, with ``w_total`` as their mean sum, or the sum
         itself. With equal squares the neuron whose weights have the smallest angle to a sample is driven most; with
         equal sums one whose weights are concentrated. Squares are made equal at the start of a batch.
-    thresholds : {"mean", "own"}
+    thresholds : {"mean", "own"}, optional
         Thresholds of the frozen network: all neurons have the mean of theirs, so that the drive alone decides, or each
-        its own. In learning each has its own, so that all get their turn.
+        its own. In learning each has its own, so that all get their turn. "mean" if None, but "own" where more than
+        half of the inputs are active in a sample.
     min_votes : int, optional
         ``min_spikes`` of the frozen network, whose spikes are votes; as in learning if None. 1 saves spikes.
     n_label_samples : int
@@ -149,7 +151,7 @@ class STDPClassifier(STDPEstimator):
         homeostasis: bool = True,
         min_spikes: int = 5,
         normalise: str = "squares",
-        thresholds: str = "mean",
+        thresholds: str | None = None,
         max_retries: int = 3,
         min_votes: int | None = None,
         n_label_samples: int = 10_000,

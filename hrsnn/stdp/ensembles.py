@@ -50,6 +50,7 @@ class Ensemble:
     min_spikes : int
     normalise : {"sum", "squares"}
     thresholds : {"own", "mean"}
+        Own ones if None.
     """
 
     n_neurons: int = 50
@@ -62,7 +63,7 @@ class Ensemble:
     homeostasis: bool = True
     min_spikes: int = 5
     normalise: str = "sum"
-    thresholds: str = "own"
+    thresholds: str | None = "own"
 
 
 class Ensembles:
@@ -107,7 +108,7 @@ class Ensembles:
         **common: Any,
     ):
         for own in settings.values():
-            for setting, known in (("normalise", ("sum", "squares")), ("thresholds", ("own", "mean"))):
+            for setting, known in (("normalise", ("sum", "squares")), ("thresholds", ("own", "mean", None))):
                 if getattr(own, setting) not in known:
                     got = getattr(own, setting)
                     raise ValueError(f"{setting} must be {known[0]!r} or {known[1]!r}, got {got!r}.")
