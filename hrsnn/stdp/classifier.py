@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import fields
 from typing import Any
@@ -25,6 +26,8 @@ from hrsnn.stdp.vote import check_labels
 
 __all__ = ["STDPClassifier"]
 
+_LOG = logging.getLogger(__name__)
+
 #: Settings that describe the one ensemble.
 OWN = tuple(field.name for field in fields(Ensemble))
 
@@ -40,8 +43,8 @@ class STDPClassifier(STDPEstimator):
     and the seed alone: neither the order nor the company of samples matters.
 
     Settings that are None are chosen by ``fit`` from the samples, their number and the size of the network, by the
-    rules of ``hrsnn.stdp.rules``; ``settings()`` tells them. A network that stays silent, fires for everything or
-    learns the same in most neurons says so in a ``HealthWarning``, with what to change.
+    rules of ``hrsnn.stdp.rules``; ``settings()`` tells them, and the log (level INFO). A network that stays silent,
+    fires for everything or learns the same in most neurons says so in a ``HealthWarning``, with what to change.
 
     Parameters
     ----------
@@ -64,7 +67,8 @@ class STDPClassifier(STDPEstimator):
     anneal : bool
         Whether the learning rate falls linearly to zero over the training.
     w_total : float, optional
-        Sum of a neuron's weights after normalisation; three eighths of the number of active inputs if None.
+        Sum of a neuron's weights after normalisation; three eighths of the number of active inputs if None, or
+        of the others where these are fewer.
     inhibition : bool or "layer"
         Lateral inhibition; "layer" simulates the inhibitory neurons one by one, with the same result.
     g_inh : float
@@ -77,9 +81,10 @@ class STDPClassifier(STDPEstimator):
         What neurons' weights have in common: the sum of their squares, with ``w_total`` as their mean sum, or the sum
         itself. With equal squares the neuron whose weights have the smallest angle to a sample is driven most; with
         equal sums one whose weights are concentrated. Squares are made equal at the start of a batch.
-    thresholds : {"mean", "own"}
+    thresholds : {"mean", "own"}, optional
         Thresholds of the frozen network: all neurons have the mean of theirs, so that the drive alone decides, or each
-        its own. In learning each has its own, so that all get their turn.
+        its own. In learning each has its own, so that all get their turn. "mean" if None, but "own" where more than
+        half of the inputs are active in a sample.
     min_votes : int, optional
         ``min_spikes`` of the frozen network, whose spikes are votes; as in learning if None. 1 saves spikes.
     n_label_samples : int
@@ -148,7 +153,7 @@ class STDPClassifier(STDPEstimator):
         homeostasis: bool = True,
         min_spikes: int = 5,
         normalise: str = "squares",
-        thresholds: str = "mean",
+        thresholds: str | None = None,
         max_retries: int = 3,
         min_votes: int | None = None,
         n_label_samples: int = 10_000,
@@ -323,6 +328,8 @@ class STDPClassifier(STDPEstimator):
         check_integer("n_neurons", self.n_neurons, 1)
         self._check_settings()
         self.chosen_ = choose(self.get_params(deep=False), X, endless)
+        for name, value in self.chosen_.items():
+            _LOG.info("%s=%r follows from the samples", name, value)
 
     def _start(self) -> None:
         self._check_settings()

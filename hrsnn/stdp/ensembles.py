@@ -34,6 +34,9 @@ W_INITIAL = 0.1  # largest initial weight between ensembles: little beside what 
 class Ensemble:
     """Settings of one ensemble; they mean what they mean in ``STDPClassifier``.
 
+    None stands for constants here, not for what follows from the samples: ``AdaptiveConductanceLIF()``,
+    ``PowerLawSTDP(eta=0.02, offset=0.1)``, ``PoissonEncoder()`` and a ``w_total`` of 0.1 for each input.
+
     Parameters
     ----------
     n_neurons : int
@@ -48,6 +51,7 @@ class Ensemble:
     min_spikes : int
     normalise : {"sum", "squares"}
     thresholds : {"own", "mean"}
+        Own ones if None.
     """
 
     n_neurons: int = 50
@@ -60,7 +64,7 @@ class Ensemble:
     homeostasis: bool = True
     min_spikes: int = 5
     normalise: str = "sum"
-    thresholds: str = "own"
+    thresholds: str | None = "own"
 
 
 class Ensembles:
@@ -105,7 +109,7 @@ class Ensembles:
         **common: Any,
     ):
         for own in settings.values():
-            for setting, known in (("normalise", ("sum", "squares")), ("thresholds", ("own", "mean"))):
+            for setting, known in (("normalise", ("sum", "squares")), ("thresholds", ("own", "mean", None))):
                 if getattr(own, setting) not in known:
                     got = getattr(own, setting)
                     raise ValueError(f"{setting} must be {known[0]!r} or {known[1]!r}, got {got!r}.")

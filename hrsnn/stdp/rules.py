@@ -24,6 +24,7 @@ __all__ = [
     "chosen_epochs",
     "chosen_neuron",
     "chosen_synapse",
+    "chosen_thresholds",
     "chosen_w_total",
     "look",
     "seen",
@@ -31,6 +32,7 @@ __all__ = [
 
 N_SPIKES = 2290  # input spikes a sample: those of MNIST's images at 63.75 Hz and 350 ms
 FASTEST = 250.0  # Hz: mean rate of an active input, at most
+LEAST = 0.05  # of all inputs that count as active, or as others, at least
 SHARE = 0.375  # of the active inputs a neuron holds with full weight: 45 of MNIST's 120
 EVEN = 0.15  # samples differ in area alone where the brightness of their active inputs varies by less
 PRESENTATIONS = 10_000  # of a training, at least
@@ -122,8 +124,20 @@ def seen(encoder: Encoder, X: np.ndarray) -> tuple[float, float] | None:
 
 
 def chosen_w_total(n_inputs: int, active: float | None) -> float:
-    """Return the sum of a neuron's weights: three eighths of the active inputs; a tenth of all if they are unknown."""
-    return 0.1 * n_inputs if active is None else round(SHARE * active, 2)
+    """Return the sum of a neuron's weights: three eighths of the active inputs, or of the others where these are fewer.
+
+    Inputs that are active in every sample tell nothing, but drive. A tenth of all inputs if ``active`` is None.
+    """
+    return 0.1 * n_inputs if active is None else round(SHARE * max(min(active, n_inputs - active), LEAST * n_inputs), 2)
+
+
+def chosen_thresholds(n_inputs: int, active: float | None) -> str:
+    """Return "mean" where at most half of the inputs are active, else "own".
+
+    Where nearly all inputs are active, all neurons are driven nearly alike, and their thresholds belong to what they
+    have learnt.
+    """
+    return "own" if active is None or active > n_inputs / 2 else "mean"
 
 
 def chosen_epochs(n_neurons: int, n_samples: int) -> int:
@@ -135,8 +149,8 @@ def chosen_synapse(n_neurons: int, n_presentations: int | None, rate: float | No
     """Return the plastic synapse.
 
     It learns the faster the fewer samples a neuron wins: eta = 0.08 sqrt(n_neurons / n_presentations), from 0.006 to
-    0.03; 0.006 if the training has no end. Its trace lasts the longer the slower the inputs: tau = 1.08 / rate, from 2
-    to 100 ms; 20 ms if they do not fire by rates. Its bound of 4 lies above what weights reach, so that they become
+    0.03; 0.006 if the training has no end. Its trace is the shorter the faster the inputs: tau = 1.08 / rate, from 2
+    to 20 ms; 20 ms if they do not fire by rates. Its bound of 4 lies above what weights reach, so that they become
     means of the samples won rather than maps of the active inputs.
 
     Parameters
@@ -149,7 +163,7 @@ def chosen_synapse(n_neurons: int, n_presentations: int | None, rate: float | No
     eta = ETA[0]
     if n_presentations is not None:
         eta = round(float(np.clip(0.08 * (n_neurons / n_presentations) ** 0.5, *ETA)), 4)
-    tau = 20.0 if rate is None else round(float(np.clip(1000 * TRACE / rate, 2, 100)), 1)
+    tau = 20.0 if rate is None else round(float(np.clip(1000 * TRACE / rate, 2, 20)), 1)
     return PowerLawSTDP(eta=eta, offset=0.1, tau=tau * ms, w_max=W_MAX)
 
 
@@ -170,7 +184,7 @@ def choose(given: Mapping[str, Any], X: np.ndarray, endless: bool = False) -> di
     Parameters
     ----------
     given : mapping
-        ``n_neurons``, and ``encoder``, ``w_total``, ``n_epochs``, ``synapse`` and ``neuron``, or None.
+        ``n_neurons``, and ``encoder``, ``w_total``, ``thresholds``, ``n_epochs``, ``synapse`` and ``neuron``, or None.
     X : array of shape (n_samples, n_features)
         Training samples.
     endless : bool
@@ -185,6 +199,8 @@ def choose(given: Mapping[str, Any], X: np.ndarray, endless: bool = False) -> di
     active, rate = seen(encoder, X) or (None, None)
     if given["w_total"] is None:
         chosen["w_total"] = chosen_w_total(encoder.n_inputs(X.shape[1]), active)
+    if given["thresholds"] is None:
+        chosen["thresholds"] = chosen_thresholds(encoder.n_inputs(X.shape[1]), active)
     if given["n_epochs"] is None:
         chosen["n_epochs"] = 1 if endless else chosen_epochs(n_neurons, len(X))
     shown = None if endless else len(X) * (given["n_epochs"] or chosen["n_epochs"])

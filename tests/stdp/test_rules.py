@@ -73,6 +73,9 @@ def test_the_sum_of_weights_follows_the_active_inputs():
         assert_allclose(rules.chosen_w_total(400, found), rules.SHARE * active, atol=0.01)
     assert rules.seen(LatencyEncoder(), X) is None
     assert rules.chosen_w_total(400, None) == 40
+    assert rules.chosen_w_total(400, 300) == rules.SHARE * 100  # the others are fewer
+    assert_allclose(rules.chosen_w_total(400, 399), rules.SHARE * rules.LEAST * 400)
+    assert [rules.chosen_thresholds(400, active) for active in (100, 300, None)] == ["mean", "own", "own"]
 
 
 def test_rates_of_learning_follow_the_samples_a_neuron_wins():
@@ -86,9 +89,9 @@ def test_rates_of_learning_follow_the_samples_a_neuron_wins():
 
 
 def test_the_trace_of_an_active_input_is_the_same_at_all_rates():
-    for rate in (20, 50, 250):
+    for rate in (55, 100, 250):
         assert_allclose(float(rules.chosen_synapse(100, 5000, rate).parameters["tau"]) * rate, rules.TRACE, rtol=0.02)
-    assert rules.chosen_synapse(100, 5000, 0.5).parameters["tau"] == 100 * ms
+    assert rules.chosen_synapse(100, 5000, 0.5).parameters["tau"] == 20 * ms
 
 
 def test_samples_of_zeros_are_refused():
@@ -97,7 +100,7 @@ def test_samples_of_zeros_are_refused():
 
 
 def test_what_is_given_is_not_chosen():
-    given = {"n_neurons": 5, "encoder": PoissonEncoder(), "w_total": 3.0, "n_epochs": 2}
+    given = {"n_neurons": 5, "encoder": PoissonEncoder(), "w_total": 3.0, "n_epochs": 2, "thresholds": "own"}
     given |= {"synapse": PowerLawSTDP(), "neuron": AdaptiveConductanceLIF()}
     assert rules.choose(given, bars()) == {}
     assert set(rules.choose({**given, "w_total": None, "neuron": None}, bars())) == {"w_total", "neuron"}
@@ -133,7 +136,7 @@ def fitted():
 @pytest.mark.cpp
 def test_a_classifier_keeps_what_was_chosen(fitted, tmp_path):
     made, X = fitted
-    assert set(made.chosen_) == {"encoder", "w_total"}
+    assert set(made.chosen_) == {"encoder", "w_total", "thresholds"}
     assert made.settings()["encoder"].n_spikes == made.chosen_["encoder"].n_spikes is not None
     made.save(tmp_path / "made.h5")
     loaded = STDPClassifier.load(tmp_path / "made.h5")
