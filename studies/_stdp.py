@@ -165,7 +165,7 @@ def classifier(
         anneal=constants["anneal"],
         w_total=constants["w_per_input"] * n_pixels,
         pruning=schedule,
-        **settings,
+        **{"n_epochs": 1, **settings},
     )
 
 

@@ -19,20 +19,26 @@ from hrsnn import (
     STDPClassifier,
     topology,
 )
-from hrsnn.models import AdaptiveConductanceLIF
+from hrsnn.models import AdaptiveConductanceLIF, PowerLawSTDP
 
 pytestmark = [
     pytest.mark.cpp,
     pytest.mark.filterwarnings("ignore:.* samples drew no spike:UserWarning"),
+    pytest.mark.filterwarnings("ignore::hrsnn.stdp.health.HealthWarning"),  # four neurons and few samples
 ]
 
 NETWORK = topology.random(5, 0.5, seed=0)
-NETWORK.nodes, NETWORK.edges, NETWORK.adj, NETWORK.pred  # noqa: B018 kept in the graph on first use, as if it changed
+for view in ("nodes", "edges", "adj", "pred", "succ", "degree", "in_degree", "out_degree", "in_edges", "out_edges"):
+    getattr(NETWORK, view)  # kept in the graph on first use, as if it changed
 RESERVOIR = Reservoir(NETWORK, code=CurrentCode(step=2 * ms), dt=1 * ms)
 ESTIMATORS = [
     STDPClassifier(
         n_neurons=4,
         neuron=AdaptiveConductanceLIF(theta_init=10 * mV, theta_plus=0.5 * mV, tau_m=20 * ms, t_ref=1 * ms),
+        synapse=PowerLawSTDP(eta=0.02, offset=0.1),
+        n_epochs=1,
+        normalise="sum",
+        thresholds="own",
         encoder=PoissonEncoder(rate_max=300 * Hz, duration=20 * ms, rest=4 * ms),
         w_total=20.0,
         max_retries=0,

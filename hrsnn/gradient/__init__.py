@@ -1,6 +1,16 @@
 """Networks of declared neurons trained by surrogate gradients: the Brian2 text itself, differentiated by JAX."""
 
+import warnings
+
+import numpy as np
+
 from hrsnn.lazy import lazy
+
+with warnings.catch_warnings():
+    # Code that Brian2 compiled may have told the processor to flush subnormal numbers: NumPy notices once a type.
+    warnings.filterwarnings("ignore", "The value of the smallest subnormal", UserWarning)
+    np.finfo(np.float32)
+    np.finfo(np.float64)
 
 try:
     import jax as _jax  # noqa: F401

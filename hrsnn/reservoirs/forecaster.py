@@ -364,4 +364,4 @@ def _are_several(X: Any) -> bool:
     """Tell whether X holds several series: a list of matrices, or an array of three axes."""
     if isinstance(X, (list, tuple)):
         return len(X) > 0 and np.ndim(X[0]) == 2
-    return np.ndim(X) == 3
+    return np.asarray(X).ndim == 3
