@@ -171,7 +171,8 @@ def _rules(rows: list[dict[str, Any]]) -> Any:
         bars.bar(np.arange(len(names)) + 0.27 * (shift - 1), heights, width=0.25, label=label)
     bars.set_xticks(range(len(names)), names, rotation=40, ha="right", fontsize=8)
     bars.set_ylabel("accuracy of the same centres")
-    bars.legend(fontsize=8)
+    bars.set_ylim(0, 1.2)
+    bars.legend(fontsize=8, ncols=3, loc="upper center")
     wins = np.logspace(0, 4, 41)  # presentations for each neuron
     etas = [float(rules.chosen_synapse(1000, round(1000 * n), None).parameters["eta"]) for n in wins]
     rises = [1000 * float(rules.chosen_neuron(1000, round(1000 * n)).parameters["theta_plus"]) for n in wins]
