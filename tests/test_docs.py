@@ -151,4 +151,4 @@ def test_results_list_their_commands(tables, capsys):
     assert tables.main(["caltech"]) == 0
     assert "hrsnn run caltech_stdp seed=4" in capsys.readouterr().out
     assert tables.main(["nowhere"]) == 1
-    assert "The pages are: caltech, digits" in capsys.readouterr().err
+    assert "The pages are: anywhere, caltech, digits" in capsys.readouterr().err
