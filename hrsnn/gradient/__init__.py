@@ -2,21 +2,19 @@
 
 import warnings
 
-import numpy as np
-
 from hrsnn.lazy import lazy
 
-with warnings.catch_warnings():
-    # Code that Brian2 compiled may have told the processor to flush subnormal numbers: NumPy notices once a type.
-    warnings.filterwarnings("ignore", "The value of the smallest subnormal", UserWarning)
-    np.finfo(np.float32)
-    np.finfo(np.float64)
-
 try:
-    import jax as _jax  # noqa: F401
     import optax as _optax  # noqa: F401
+    from jax import numpy as _numpy
 except ImportError as error:
     raise ImportError(f"hrsnn.gradient needs JAX and Optax ({error}). Run: pip install 'hrsnn[gradient]'") from error
+
+with warnings.catch_warnings():
+    # Code that Brian2 compiled may have told the processor to flush subnormal numbers, of which JAX asks once a type.
+    warnings.filterwarnings("ignore", "The value of the smallest subnormal", UserWarning)
+    for _type in ("float32", "float64"):
+        _numpy.finfo(_numpy.dtype(_type))
 
 __getattr__, __dir__, __all__ = lazy(
     __name__,
