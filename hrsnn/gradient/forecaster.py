@@ -106,8 +106,8 @@ checkpoint, seed
                 goals.append(np.diff(part, axis=0))
         super().fit(np.array(windows), np.array(goals))
         counts = self._counts(((joined - self.mean_) / self.spread_)[None])
-        degrees = np.count_nonzero(self.network_.synapses(self.weights_["layers"])[-1].get("recurrent", 0), axis=1)
-        self.sops_ = float(counts @ degrees) if np.ndim(degrees) else 0.0
+        recurrent = self.network_.synapses(self.weights_["layers"])[-1].get("recurrent")
+        self.sops_ = 0.0 if recurrent is None else float(counts @ np.count_nonzero(recurrent, axis=1))
         return self
 
     def predict(self, X: Any) -> np.ndarray:

@@ -76,6 +76,12 @@ def test_a_wave_is_forecast(wave):
     assert np.sqrt(np.mean((future - wave[400:420]) ** 2)) < 0.5
 
 
+def test_a_layer_without_recurrence_has_no_synaptic_operations(wave):
+    forecaster = SpikingForecaster([10], window=60, n_epochs=1).fit(wave)
+    assert forecaster.sops_ == 0
+    assert forecaster.forecast(3, wave[:30]).shape == (3, 2)
+
+
 @pytest.mark.parametrize(
     ("settings", "X", "said"),
     [

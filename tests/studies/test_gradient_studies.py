@@ -47,11 +47,10 @@ def test_surrogate_compares_networks_and_their_spikes_with_brian2(tmp_path, monk
 
 
 def test_gradient_speed_measures_both_forms_of_one_network(tmp_path):
-    small = ["n_neurons=12", "n_steps=20", "n_samples=4", "repeats=2", "long_neurons=20", "long_steps=30"]
+    small = ["n_neurons=12", "n_steps=20", "n_samples=4", "repeats=1", "long_neurons=20", "long_steps=30"]
     run = study(tmp_path, "gradient_speed", *small, "one_core=no")
     metrics = json.loads((run.folder / "metrics.json").read_text())
-    assert metrics["ratio_declared"] == pytest.approx(
-        np.median([metrics["seconds_declared"] / metrics["seconds_by_hand"]]), rel=2
-    )
+    ratio = metrics["seconds_declared"] / metrics["seconds_by_hand"]  # of one turn
+    assert metrics["ratio_declared"] == pytest.approx(ratio)
     assert {"declared", "by hand"} <= {row["form"] for row in rows(run, "passes")}
     assert 0 < metrics["memory_gb"] < 1
