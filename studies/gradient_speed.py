@@ -161,7 +161,7 @@ def _torch(network: Any, weights: Any, X: np.ndarray, one_core: bool) -> Callabl
             total = total + trace.mean(1)
         value = ((total / X.shape[1] - 1.0) ** 2).mean()
         value.backward()
-        return float(value)
+        return value.item()
 
     return run
 
