@@ -42,6 +42,7 @@ ETA = (0.006, 0.03)
 W_MAX = 4.0
 TRACE = 1.08  # rate times tau: an active input's trace is 0.52 on average, five times the offset
 THETA_PLUS = 0.05  # mV, at least
+TAU_GI = 10.0  # ms: a spike silences the others for long enough that one or two neurons learn a sample
 N_LOOKED_AT = 2000  # samples
 
 
@@ -170,12 +171,14 @@ def chosen_synapse(n_neurons: int, n_presentations: int | None, rate: float | No
 def chosen_neuron(n_neurons: int, n_presentations: int | None) -> NeuronModel:
     """Return the neuron, whose threshold rises the faster the fewer spikes there are for it to settle.
 
-    theta_plus = 2 mV n_neurons / n_presentations, at least 0.05 mV; 0.05 mV if the training has no end.
+    theta_plus = 2 mV n_neurons / n_presentations, at least 0.05 mV; 0.05 mV if the training has no end. Inhibition
+    decays with 10 ms rather than the 2 ms of the source: one or two neurons fire for a sample, not three or four, so
+    that fewer learn the same.
     """
     theta_plus = THETA_PLUS
     if n_presentations is not None:
         theta_plus = max(THETA_PLUS, round(2 * n_neurons / n_presentations, 3))
-    return AdaptiveConductanceLIF(theta_plus=theta_plus * mV)
+    return AdaptiveConductanceLIF(theta_plus=theta_plus * mV, tau_gi=TAU_GI * ms)
 
 
 def choose(given: Mapping[str, Any], X: np.ndarray, endless: bool = False) -> dict[str, Any]:

@@ -86,6 +86,7 @@ def test_rates_of_learning_follow_the_samples_a_neuron_wins():
     assert rules.chosen_neuron(100, 60_000).parameters["theta_plus"] == 0.05 * mV
     assert_allclose(float(rules.chosen_neuron(6400, 60_000).parameters["theta_plus"]), 0.213e-3)
     assert rules.chosen_neuron(100, None).parameters["theta_plus"] == 0.05 * mV
+    assert rules.chosen_neuron(100, None).parameters["tau_gi"] == 10 * ms
 
 
 def test_the_trace_of_an_active_input_is_the_same_at_all_rates():
