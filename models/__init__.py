@@ -1,6 +1,6 @@
 """The science: equations, units, defaults and references of the models, without behaviour."""
 
-from hrsnn.models.adaptive_lif import AdaptiveConductanceLIF, AdaptiveLIF
+from hrsnn.models.adaptive_lif import AdaptiveConductanceLIF, AdaptiveLIF, CompetingLIF
 from hrsnn.models.balanced_stdp import BalancedSTDP
 from hrsnn.models.conductance_lif import ConductanceLIF
 from hrsnn.models.delta import IF, DeltaLIF
@@ -18,6 +18,7 @@ __all__ = [
     "AdaptiveLIF",
     "BalancedSTDP",
     "BiasedLIF",
+    "CompetingLIF",
     "ConductanceLIF",
     "CrossModalSTDP",
     "DeltaLIF",

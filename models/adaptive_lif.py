@@ -75,3 +75,17 @@ class AdaptiveConductanceLIF(ConductanceLIF):
         "theta_plus": 0.05 * mV,  # rise of theta at a spike
         "tau_theta": 1e7 * ms,  # time constant of its decay
     }
+
+
+class CompetingLIF(AdaptiveConductanceLIF):
+    """``AdaptiveConductanceLIF`` whose inhibition lasts longer while it learns, so that fewer neurons learn a sample.
+
+    With 10 ms one or two neurons of a layer fire for a sample, with the 2 ms of the source three or four, which then
+    become alike. Once frozen it is the neuron of the source: all that know a sample may say so.
+    """
+
+    frozen = {**AdaptiveConductanceLIF.frozen, "tau_gi": 2 * ms}
+    defaults = {
+        **AdaptiveConductanceLIF.defaults,
+        "tau_gi": 10 * ms,  # inhibitory synaptic time constant, in learning
+    }

@@ -14,7 +14,7 @@ from brian2 import Hz, ms, mV
 
 from hrsnn.checks import check_kind
 from hrsnn.inputs.encoders import Encoder, PoissonEncoder, unit_range
-from hrsnn.models import AdaptiveConductanceLIF, PowerLawSTDP
+from hrsnn.models import AdaptiveConductanceLIF, CompetingLIF, PowerLawSTDP
 from hrsnn.simulation.model import NeuronModel, SynapseModel
 
 __all__ = [
@@ -42,7 +42,6 @@ ETA = (0.006, 0.03)
 W_MAX = 4.0
 TRACE = 1.08  # rate times tau: an active input's trace is 0.52 on average, five times the offset
 THETA_PLUS = 0.05  # mV, at least
-TAU_GI = 10.0  # ms: a spike silences the others for long enough that one or two neurons learn a sample
 N_LOOKED_AT = 2000  # samples
 
 
@@ -168,17 +167,18 @@ def chosen_synapse(n_neurons: int, n_presentations: int | None, rate: float | No
     return PowerLawSTDP(eta=eta, offset=0.1, tau=tau * ms, w_max=W_MAX)
 
 
-def chosen_neuron(n_neurons: int, n_presentations: int | None) -> NeuronModel:
+def chosen_neuron(n_neurons: int, n_presentations: int | None, thresholds: str = "mean") -> NeuronModel:
     """Return the neuron, whose threshold rises the faster the fewer spikes there are for it to settle.
 
-    theta_plus = 2 mV n_neurons / n_presentations, at least 0.05 mV; 0.05 mV if the training has no end. Inhibition
-    decays with 10 ms rather than the 2 ms of the source: one or two neurons fire for a sample, not three or four, so
-    that fewer learn the same.
+    theta_plus = 2 mV n_neurons / n_presentations, at least 0.05 mV; 0.05 mV if the training has no end. Its inhibition
+    lasts 10 ms in learning where the drive alone decides ("mean" thresholds), else the 2 ms of the source: where all
+    neurons are driven nearly alike, too few would learn.
     """
     theta_plus = THETA_PLUS
     if n_presentations is not None:
         theta_plus = max(THETA_PLUS, round(2 * n_neurons / n_presentations, 3))
-    return AdaptiveConductanceLIF(theta_plus=theta_plus * mV, tau_gi=TAU_GI * ms)
+    kind = CompetingLIF if thresholds == "mean" else AdaptiveConductanceLIF
+    return kind(theta_plus=theta_plus * mV)
 
 
 def choose(given: Mapping[str, Any], X: np.ndarray, endless: bool = False) -> dict[str, Any]:
@@ -210,5 +210,5 @@ def choose(given: Mapping[str, Any], X: np.ndarray, endless: bool = False) -> di
     if given["synapse"] is None:
         chosen["synapse"] = chosen_synapse(n_neurons, shown, rate)
     if given["neuron"] is None:
-        chosen["neuron"] = chosen_neuron(n_neurons, shown)
+        chosen["neuron"] = chosen_neuron(n_neurons, shown, given["thresholds"] or chosen["thresholds"])
     return chosen

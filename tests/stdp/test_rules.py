@@ -8,7 +8,7 @@ from brian2 import ms, mV
 from numpy.testing import assert_allclose, assert_array_equal
 
 from hrsnn import FrameEncoder, LatencyEncoder, PoissonEncoder, STDPClassifier
-from hrsnn.models import AdaptiveConductanceLIF, PowerLawSTDP
+from hrsnn.models import AdaptiveConductanceLIF, CompetingLIF, PowerLawSTDP
 from hrsnn.simulation import statefile
 from hrsnn.stdp import rules
 from hrsnn.stdp.ensembles import equal_norms
@@ -86,7 +86,8 @@ def test_rates_of_learning_follow_the_samples_a_neuron_wins():
     assert rules.chosen_neuron(100, 60_000).parameters["theta_plus"] == 0.05 * mV
     assert_allclose(float(rules.chosen_neuron(6400, 60_000).parameters["theta_plus"]), 0.213e-3)
     assert rules.chosen_neuron(100, None).parameters["theta_plus"] == 0.05 * mV
-    assert rules.chosen_neuron(100, None).parameters["tau_gi"] == 10 * ms
+    kinds = [type(rules.chosen_neuron(100, None, thresholds)) for thresholds in ("mean", "own")]
+    assert kinds == [CompetingLIF, AdaptiveConductanceLIF]
 
 
 def test_the_trace_of_an_active_input_is_the_same_at_all_rates():
