@@ -167,6 +167,7 @@ class Study:
             "source": self.source,
             "question": inspect.getdoc(self.function),
             "quick": quick,
+            "defaults": {name: settings.plain(value) for name, value in self.configure({}, quick).items()},
             "settings": {name: settings.plain(value) for name, value in configuration.items()},
         }
         return Run.create(Path(folder), config)
