@@ -35,7 +35,6 @@ EQUAL = ("activity", "activity filled", "random", "magnitude", "uniform", "uncou
         n_tuning=2,
         n_test=3,
     ),
-    least=dict(checkpoints=1),
 )
 def pruning_lnp(
     run,

@@ -56,8 +56,8 @@ def check(name: str, value: Any, default: Any, least: float | None = None) -> No
     """Refuse a number that cannot be, by the name of the setting and its default: before any work is done.
 
     Seeds fit 31 bits. Counts (``n_...``, ``sizes``, ``repeats`` ...) are at least 1, shares (``fraction``,
-    ``..._probability``, ``keep_...`` ...) in (0, 1], all other numbers not negative; a list is not empty. A default
-    of None, or one that breaks the rule itself, sets no bound.
+    ``..._probability``, ``keep_...`` ...) in (0, 1], all other numbers not negative. A default of None, or one
+    that breaks the rule itself, sets no bound.
 
     Parameters
     ----------
@@ -65,15 +65,13 @@ def check(name: str, value: Any, default: Any, least: float | None = None) -> No
     value, default : object
         Values as `read` returns them.
     least : float, optional
-        The lowest value, in SI units, if not that of the rule; a list may then be empty.
+        The lowest value, in SI units, if not that of the rule.
 
     Raises
     ------
     ValueError
     """
     if isinstance(default, list | tuple):
-        if default and not value and least is None:
-            raise ValueError(f"{name} must hold at least one value, got none.")
         for part in value if isinstance(value, list | tuple) else ():
             check(name, part, min(default) if default and not isinstance(default[0], str) else None, least)
         return
