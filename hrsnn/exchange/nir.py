@@ -15,8 +15,9 @@ from hrsnn.exchange._library import nir
 from hrsnn.exchange.chains import Chain, chain
 from hrsnn.exchange.neurons import Clock, from_node, to_node
 from hrsnn.gradient.brian2_network import Simulation
-from hrsnn.gradient.estimators import SpikingClassifier, SpikingRegressor
+from hrsnn.gradient.estimators import SpikingClassifier
 from hrsnn.gradient.network import Layer, SpikingNetwork
+from hrsnn.gradient.regressor import SpikingRegressor
 
 __all__ = ["from_nir", "read", "to_nir", "write"]
 

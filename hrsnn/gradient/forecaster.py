@@ -13,8 +13,8 @@ from brian2 import Hz, Quantity, ms
 from sklearn.utils.validation import check_is_fitted
 
 from hrsnn.checks import check_integer
-from hrsnn.gradient.estimators import SpikingRegressor
 from hrsnn.gradient.network import Layer
+from hrsnn.gradient.regressor import SpikingRegressor
 
 __all__ = ["SpikingForecaster"]
 
@@ -123,7 +123,7 @@ checkpoint, seed
         """
         check_is_fitted(self, "weights_")
         scaled = (_series(X) - self.mean_) / self.spread_
-        increments = self._respond(scaled[None])[0] * self.y_spread_ + self.y_mean_
+        increments = super().predict(scaled[None])[0]
         return (scaled + increments) * self.spread_ + self.mean_
 
     def forecast(self, n_steps: int, X: Any) -> np.ndarray:
