@@ -10,7 +10,7 @@ X_train, X_test, y_train, y_test = datasets.digits(size=28)
 scores, weights, shares = {}, {}, {}
 for name, pruning in {
     "full": None,
-    "pruned": STDPPruning(threshold=0.12, levels=None, n_batches=8, warm_up=3, n_settle=2),
+    "pruned": STDPPruning(threshold=0.12, n_batches=8, warm_up=3, n_settle=2),
 }.items():
     classifier = STDPClassifier(n_neurons=36, n_epochs=2, pruning=pruning, seed=0).fit(X_train, y_train)
     scores[name] = classifier.score(X_test, y_test)
