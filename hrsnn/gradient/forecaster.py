@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from brian2 import Hz, Quantity, ms
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from hrsnn.checks import check_integer
@@ -72,6 +73,12 @@ checkpoint, seed
         )  # fmt: skip
         self.window = window
 
+    def __sklearn_tags__(self) -> Tags:
+        """Say that goals are the next values of the series itself."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = False
+        return tags
+
     def fit(self, X: Any, y: None = None) -> Self:
         """Train on one series, or on several.
 
@@ -122,7 +129,13 @@ checkpoint, seed
         array of shape (n_steps, n_features)
         """
         check_is_fitted(self, "weights_")
-        scaled = (_series(X) - self.mean_) / self.spread_
+        series = _series(X)
+        if series.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X has {series.shape[1]} features, but SpikingForecaster is expecting {self.n_features_in_} features "
+                "as input."
+            )
+        scaled = (series - self.mean_) / self.spread_
         increments = super().predict(scaled[None])[0]
         return (scaled + increments) * self.spread_ + self.mean_
 
