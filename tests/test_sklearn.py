@@ -142,7 +142,7 @@ def test_sparse_samples_and_continuous_labels_are_refused():
     X, y = samples()
     for estimator in ESTIMATORS:
         with pytest.raises(TypeError, match=r"Sparse data was passed for X, but dense data is required.*toarray"):
-            clone(estimator).fit(sparse.csr_array(X))
+            clone(estimator).fit(sparse.csr_array(X), y)
     with pytest.raises(ValueError, match="Unknown label type: continuous"):
         clone(ESTIMATORS[0]).fit(X, y + 0.5)
     both = MultimodalClassifier({"image": Ensemble(4), "sound": Ensemble(4)})
@@ -179,3 +179,16 @@ def test_feature_names_are_kept_and_compared(tmp_path):
     assert_array_equal(again.predict(frame), classifier.predict(frame))
     with pytest.raises(ValueError, match="The feature names should match those that were passed during fit"):
         again.predict(frame[list("bacdef")])
+
+
+def test_networks_trained_by_gradients_know_names_of_features_and_refuse_others():
+    pandas = pytest.importorskip("pandas")
+    X, y = samples()
+    frame = pandas.DataFrame(X, columns=list("abcdef"))
+    classifier = clone(ESTIMATORS[3]).set_params(n_epochs=1).fit(frame, y)
+    assert classifier.feature_names_in_.tolist() == list("abcdef")
+    with pytest.raises(ValueError, match="The feature names should match those that were passed during fit"):
+        classifier.predict(frame[list("bacdef")])
+    assert not hasattr(classifier.fit(X[:, None, :], y), "feature_names_in_")  # sequences have none
+    with pytest.raises(ValueError, match="X has 5 features, but SpikingClassifier is expecting 6 features"):
+        classifier.predict(X[:, None, :5])
