@@ -1,7 +1,7 @@
 """Two senses.
 
 One ensemble sees a digit, another hears its melody, of two notes that fall or rise. Synapses between the ensembles
-learn as well. Either sense may be missing at the test: what the other knows is enough for an answer.
+learn as well. Either sense may be missing at the test: the other answers as well as it can.
 """
 
 import numpy as np
