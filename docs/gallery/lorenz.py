@@ -1,8 +1,8 @@
 """A reservoir forecasts the Lorenz system.
 
 Five hundred spiking neurons of very different time constants hear the series; a linear readout says the next value.
-Then the network is left alone and fed by its own answers. From this start it follows the
-true orbit for a few Lyapunov times.
+Then the network is left alone and fed by its own answers. From this start it follows the true orbit for a few
+Lyapunov times.
 """
 
 import numpy as np
