@@ -54,6 +54,7 @@ wheel:
 	mkdir build/wheel/empty && cd build/wheel/empty && env -u PYTHONPATH ../env/bin/hrsnn run mnist_stdp --quick
 
 clean:
+	rm -f docs/gallery/*.md docs/gallery/*.png
 	rm -rf .venv .venv-gpu .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build docs/_build hrsnn.egg-info
 
 $(VENV)/.installed: setup.cfg pyproject.toml

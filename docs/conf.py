@@ -7,6 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import generate
+import pictures
 
 import hrsnn
 
@@ -32,6 +33,7 @@ html_theme_options = {
 }
 
 generate.pages(Path(__file__).parent)
+pictures.pages(Path(__file__).parent / "gallery")
 
 _CODE = re.compile(r"(``.+?``|`.+?`|>>>.*)")
 

@@ -3,6 +3,7 @@
 from hrsnn.models.adaptive_lif import AdaptiveConductanceLIF, AdaptiveLIF, CompetingLIF
 from hrsnn.models.balanced_stdp import BalancedSTDP
 from hrsnn.models.conductance_lif import ConductanceLIF
+from hrsnn.models.current_lif import AdaptiveCurrentLIF
 from hrsnn.models.delta import IF, DeltaLIF
 from hrsnn.models.lif import LIF, BiasedLIF
 from hrsnn.models.power_law_stdp import CrossModalSTDP, PowerLawSTDP
@@ -15,6 +16,7 @@ __all__ = [
     "LIF",
     "STDP",
     "AdaptiveConductanceLIF",
+    "AdaptiveCurrentLIF",
     "AdaptiveLIF",
     "BalancedSTDP",
     "BiasedLIF",

@@ -34,7 +34,10 @@ PAIRS = {
 }
 
 
-@study(quick=dict(sizes=[200], seeds=[0], n_steps=1600, n_narma=1200, tau_max=60, quadratic_max=6, alphas=[1e-4, 1e-2]))
+@study(
+    quick=dict(sizes=[200], seeds=[0], n_steps=1600, n_narma=1200, tau_max=60, quadratic_max=6, alphas=[1e-4, 1e-2]),
+    least=dict(n_wash_out=0),
+)
 def memory_capacity(
     run,
     sizes=(500, 1000),

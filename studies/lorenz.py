@@ -67,7 +67,8 @@ class Spiking:
         n_free=150,
         n_units=50,
         alphas=[1e-8, 1e-4],
-    )
+    ),
+    least=dict(bias=-np.inf),
 )
 def lorenz(
     run,

@@ -17,7 +17,7 @@ from hrsnn.studies import _liquid
 SETTINGS: dict[str, Any] = dict(input_fraction=1.0, filters=(30 * ms,), block=1000)
 
 
-@study(quick=dict(sizes=[100], seeds=[0, 1], n_steps=400, n_learn=50, tau_max=10))
+@study(quick=dict(sizes=[100], seeds=[0, 1], n_steps=400, n_learn=50, tau_max=10), least=dict(n_wash_out=0))
 def variants_memory(
     run,
     sizes=(100, 200, 400, 800),

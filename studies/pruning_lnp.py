@@ -34,7 +34,7 @@ EQUAL = ("activity", "activity filled", "random", "magnitude", "uniform", "uncou
         n_train=400,
         n_tuning=2,
         n_test=3,
-    )
+    ),
 )
 def pruning_lnp(
     run,

@@ -35,7 +35,7 @@ MAX_RETRIES = 3
 WALL, CPU = 0, 1
 
 
-@study(quick=dict(data="digits", sizes=[100], n_images=200, n_script=0, reservoirs=[500]))
+@study(quick=dict(data="digits", sizes=[100], n_images=200, n_script=0, reservoirs=[500]), least=dict(n_script=0))
 def speed(
     run,
     data="mnist",

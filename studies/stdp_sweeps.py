@@ -61,7 +61,7 @@ def stdp_threshold(
     run.figure("accuracy_against_connectivity", _lines(rows, "levels", "connectivity", "accuracy"))
 
 
-@study(quick=dict(n_train=2000, n_test=500, sizes=[25, 100], threshold=0.085))
+@study(quick=dict(n_train=2000, n_test=500, sizes=[25, 100], threshold=0.085), least=dict(n_settle=0))
 def stdp_size(
     run,
     data="mnist",

@@ -1,7 +1,9 @@
 """What all tests share: tests are skipped where they cannot run, linear algebra takes one thread, draws are fixed."""
 
+import atexit
 import os
 import shutil
+import tempfile
 
 import pytest
 from hypothesis import settings
@@ -9,6 +11,11 @@ from hypothesis import settings
 # Set before NumPy is imported: two test workers share two cores, so each computes in one thread.
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
+
+# JAX compiles a program of a shape once a test worker, not once a fit. Of this run alone: a kill may leave half a file.
+_programs = tempfile.mkdtemp(prefix="hrsnn-jax-")
+atexit.register(shutil.rmtree, _programs, ignore_errors=True)
+os.environ |= {"JAX_COMPILATION_CACHE_DIR": _programs, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
 
 # The same examples in every run, so that a test fails for a change only; --hypothesis-profile=default draws new ones.
 settings.register_profile("fixed", derandomize=True, deadline=None)

@@ -1,5 +1,7 @@
 """The generated pages tell what the code holds."""
 
+import ast
+import importlib
 import importlib.util
 import re
 import shlex
@@ -27,6 +29,11 @@ def loaded(name):
 @pytest.fixture(scope="module")
 def generate():
     return loaded("generate")
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return loaded("pictures")
 
 
 @pytest.fixture(scope="module")
@@ -152,3 +159,42 @@ def test_results_list_their_commands(tables, capsys):
     assert "hrsnn run caltech_stdp seed=4" in capsys.readouterr().out
     assert tables.main(["nowhere"]) == 1
     assert "The pages are: anywhere, caltech, digits" in capsys.readouterr().err
+
+
+def test_every_script_of_the_gallery_says_what_it_shows_and_can_be_imported_from(pictures):
+    """Scripts run when the documentation is built; here, what can be told without running them."""
+    folder = DOCS / "gallery"
+    assert sorted(path.stem for path in folder.glob("*.py")) == sorted(pictures.SCRIPTS)
+    for name in pictures.SCRIPTS:
+        own = pictures.script(folder / f"{name}.py")
+        assert own.title
+        assert own.text.count(".") >= 2, name
+        assert len(own.code.splitlines()) <= 45, name
+        assert f'figure.savefig("{name}.png", dpi=150)' in own.code
+        for node in ast.walk(ast.parse(own.code)):
+            if isinstance(node, ast.ImportFrom):
+                module = importlib.import_module(node.module)
+                for alias in node.names:
+                    assert hasattr(module, alias.name), f"{name}: {node.module} has no {alias.name}"
+
+
+def test_a_script_of_the_gallery_becomes_a_page_once(pictures, tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "SCRIPTS", ("dot",))
+    path = tmp_path / "dot.py"
+    path.write_text(
+        '"""A dot.\n\nIt is round. That is all.\n"""\n\nprint("drawn")\nopen("dot.png", "wb").write(b"png")\n'
+    )
+    pictures.pages(tmp_path)
+    page = (tmp_path / "dot.md").read_text()
+    assert "# A dot\n\nIt is round. That is all.\n" in page
+    assert '```python\nprint("drawn")\n' in page
+    assert "```text\ndrawn\n```" in page
+    assert (tmp_path / "dot.png").read_bytes() == b"png"
+    assert "## [A dot](dot.md)\n\nIt is round.\n" in (tmp_path / "index.md").read_text()
+    monkeypatch.setattr(pictures, "_run", lambda path: pytest.fail("it ran again"))
+    pictures.pages(tmp_path)
+    monkeypatch.undo()
+    monkeypatch.setattr(pictures, "SCRIPTS", ("dot",))
+    path.write_text('"""A dot.\n\nIt fails.\n"""\n\nraise ValueError("no ink")\n')
+    with pytest.raises(RuntimeError, match=r"dot.py ended with status 1, without its picture:\n(?s:.*)no ink"):
+        pictures.pages(tmp_path)

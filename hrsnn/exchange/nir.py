@@ -13,10 +13,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from hrsnn.exchange._library import nir
 from hrsnn.exchange.chains import Chain, chain
+from hrsnn.exchange.competition import competing_layer
 from hrsnn.exchange.neurons import Clock, from_node, to_node
 from hrsnn.gradient.brian2_network import Simulation
-from hrsnn.gradient.estimators import SpikingClassifier, SpikingRegressor
+from hrsnn.gradient.estimators import SpikingClassifier
 from hrsnn.gradient.network import Layer, SpikingNetwork
+from hrsnn.gradient.regressor import SpikingRegressor
+from hrsnn.models import LIF
+from hrsnn.stdp.classifier import STDPClassifier
 
 __all__ = ["from_nir", "read", "to_nir", "write"]
 
@@ -24,10 +28,11 @@ Estimator: TypeAlias = SpikingClassifier | SpikingRegressor
 
 
 def to_nir(
-    trained: Estimator | SpikingNetwork,
+    trained: Estimator | SpikingNetwork | STDPClassifier,
     weights: Sequence[Any] | None = None,
     euler: Quantity | None = None,
     readout: bool = True,
+    linearise: Quantity | None = None,
 ) -> nir.NIRGraph:
     """Return a trained network as a graph of NIR.
 
@@ -36,10 +41,16 @@ def to_nir(
     spikes of the last layer, and ``readout`` (Affine): its output at the end of a frame is that of a
     ``SpikingRegressor``; that of a ``SpikingClassifier`` are logits, to be averaged over frames.
 
+    Of an ``STDPClassifier`` the graph is the frozen network that responds to input spikes: the learnt weights, neurons
+    with the thresholds that they have reached, inhibition as negative weights to all others after a Delay of one time
+    step, and the vote of the neurons for labels as the readout. Not in it: the encoder that makes spikes of a sample,
+    and that a sample which draws few spikes is shown again.
+
     Parameters
     ----------
-    trained : SpikingClassifier, SpikingRegressor or SpikingNetwork
-        Fitted; layers of the models ``LIF``, ``BiasedLIF``, ``DeltaLIF`` or ``IF``.
+    trained : SpikingClassifier, SpikingRegressor, SpikingNetwork or STDPClassifier
+        Fitted; layers of the models ``LIF``, ``BiasedLIF``, ``DeltaLIF`` or ``IF``, and of an ``STDPClassifier``
+        ``AdaptiveCurrentLIF``.
     weights : list of dict, optional
         Those of a ``SpikingNetwork``, as its ``weights`` returns them.
     euler : Quantity (second), optional
@@ -49,6 +60,9 @@ def to_nir(
         other), the graph is the one whose Euler steps are the exact steps of ``dt`` here.
     readout : bool
         Whether the readout is a part of the graph; else its output is the spikes of the last layer.
+    linearise : Quantity (volt), optional
+        For an ``STDPClassifier`` whose neurons have conductances, which NIR has not: the potential at which driving
+        forces are taken, such as -60*mV. An approximation.
 
     Returns
     -------
@@ -68,13 +82,23 @@ def to_nir(
     LossyExport
         If something can be read back by this package alone, such as a refractory period.
     """
+    if isinstance(trained, STDPClassifier):
+        check_is_fitted(trained, "state_")
+        return _competing(trained, _euler(euler), readout, linearise)
+    if linearise is not None:
+        raise ValueError("linearise is for the conductances of an STDPClassifier. Leave it out.")
+    network: Any
+    estimator: Estimator | None
     if isinstance(trained, SpikingNetwork):
         if weights is None:
             raise ValueError("to_nir needs the weights of a SpikingNetwork, or an estimator that has them.")
         network, found, estimator = trained, weights, None
     else:
         if not isinstance(trained, (SpikingClassifier, SpikingRegressor)):
-            raise TypeError(f"to_nir takes a SpikingClassifier, SpikingRegressor or SpikingNetwork, got {trained!r}.")
+            raise TypeError(
+                "to_nir takes a SpikingClassifier, SpikingRegressor, SpikingNetwork or STDPClassifier, got "
+                f"{type(trained).__name__}."
+            )
         check_is_fitted(trained, "weights_")
         network, found, estimator = trained.network_, trained.weights_["layers"], trained
     clock = Clock(float(network.dt), _euler(euler))
@@ -90,13 +114,53 @@ def to_nir(
         if readout:
             w, b = _readout(estimator)
             n_outputs = len(b)
-            tau = np.full(len(w), clock.outer(float(network.tau_out)))
-            nodes["filter"] = nir.LI(tau=tau, r=tau / clock.pulse, v_leak=0 * tau)
-            nodes["readout"] = nir.Affine(weight=np.ascontiguousarray(w.T), bias=b)
-            edges += [(last, "filter"), ("filter", "readout")]
-            last = "readout"
+            last = _read_by(nodes, edges, last, w, b, float(network.tau_out), clock)
     nodes["output"] = nir.Output(output_type={"output": np.array([n_outputs])})
     return nir.NIRGraph(nodes=nodes, edges=[*edges, (last, "output")], metadata=metadata)
+
+
+def _competing(
+    classifier: STDPClassifier, euler: float | None, readout: bool, linearise: Quantity | None
+) -> nir.NIRGraph:
+    """Return the frozen network of a classifier that learnt by STDP."""
+    layer = competing_layer(classifier, linearise)
+    clock, (n_inputs, n) = Clock(layer.dt, euler), layer.w.shape
+    node, factor, _ = to_node("STDPClassifier", LIF(), "i_e", layer.values, n, clock)
+    nodes: dict[str, nir.NIRNode] = {"input": nir.Input(input_type={"input": np.array([n_inputs])}), "layer_0": node}
+    nodes["w_0"] = nir.Linear(weight=np.ascontiguousarray((layer.w * factor).T))
+    edges, last = [("input", "w_0"), ("w_0", "layer_0")], "layer_0"
+    if layer.lateral is not None:
+        nodes["delay_recurrent_0"] = nir.Delay(delay=np.full(n, clock.euler or clock.dt))
+        nodes["recurrent_0"] = nir.Linear(weight=np.ascontiguousarray((layer.lateral * factor).T))
+        edges += [("layer_0", "delay_recurrent_0"), ("delay_recurrent_0", "recurrent_0"), ("recurrent_0", "layer_0")]
+    metadata: dict[str, Any] = {"program": "hrsnn", "dt": clock.dt, "step": clock.dt, "euler": clock.euler or 0.0}
+    metadata |= {"tau_out": clock.dt, "estimator": "STDPClassifier"}
+    n_outputs = n
+    if hasattr(classifier, "readout_"):
+        metadata["classes"] = _storable(classifier.classes_)
+        if readout:
+            votes = classifier.readout_.scores(np.eye(n))
+            n_outputs = votes.shape[1]
+            last = _read_by(nodes, edges, last, votes, np.zeros(n_outputs), clock.dt, clock)
+    nodes["output"] = nir.Output(output_type={"output": np.array([n_outputs])})
+    return nir.NIRGraph(nodes=nodes, edges=[*edges, (last, "output")], metadata=metadata)
+
+
+def _read_by(
+    nodes: dict[str, nir.NIRNode],
+    edges: list[tuple[str, str]],
+    last: str,
+    w: np.ndarray,
+    b: np.ndarray,
+    tau_out: float,
+    clock: Clock,
+) -> str:
+    """Add a filter and an affine map behind a layer, and return the name of the last node."""
+    tau = np.full(len(w), clock.outer(tau_out))
+    nodes["filter"] = nir.LI(tau=tau, r=tau / clock.pulse, v_leak=0 * tau)
+    nodes["readout"] = nir.Affine(weight=np.ascontiguousarray(w.T), bias=b)
+    edges += [(last, "filter"), ("filter", "readout")]
+    return "readout"
 
 
 def from_nir(

@@ -19,9 +19,10 @@ with warnings.catch_warnings():
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
-        "estimators": ["SpikingClassifier", "SpikingRegressor"],
+        "estimators": ["SpikingClassifier"],
         "forecaster": ["SpikingForecaster"],
         "network": ["Activity", "Layer", "SpikingNetwork"],
+        "regressor": ["SpikingRegressor"],
         "surrogates": ["FastSigmoid", "MultiGaussian", "SpikeTime", "Surrogate", "Triangle"],
         "training": ["Diverged", "Training"],
         "translation": ["Translation", "Untranslatable"],

@@ -1,10 +1,11 @@
-"""SpikingClassifier and SpikingRegressor: declared networks trained by gradients, as scikit-learn estimators."""
+"""SpikingClassifier, and what estimators of declared networks trained by gradients share."""
 
 from __future__ import annotations
 
 import os
 import pickle
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import jax
@@ -13,23 +14,25 @@ import numpy as np
 import optax
 from brian2 import Hz, Quantity, ms
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import train_test_split
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import Tags
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from hrsnn.checks import check_integer, check_seed
+from hrsnn.checks import check_seed
 from hrsnn.gradient.brian2_network import Simulation
 from hrsnn.gradient.network import Layer, SpikingNetwork
-from hrsnn.gradient.samples import frames
+from hrsnn.gradient.samples import are_sequences, check_finite, filled, frames
 from hrsnn.gradient.training import Training
 from hrsnn.simulation import statefile
 from hrsnn.streams import Gradients, stream
 
-__all__ = ["SpikingClassifier", "SpikingRegressor"]
+__all__ = ["SpikingClassifier", "SpikingEstimator"]
 
 
 class SpikingEstimator(BaseEstimator):
-    """What the two estimators share: a network, an affine readout of its filtered spikes, and their training.
+    """What the estimators share: a network, an affine readout of its filtered spikes, and their training.
 
     A subclass gives the loss of the readout and the number of its outputs.
     """
@@ -54,6 +57,12 @@ class SpikingEstimator(BaseEstimator):
     history_: list[dict[str, float]]
     n_features_in_: int
 
+    def __sklearn_tags__(self) -> Tags:
+        """Say that samples may be rows, or sequences of rows."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
     # For subclasses
 
     def _loss(self, outputs: Any, batch: Any) -> tuple[Any, dict[str, Any]]:
@@ -66,20 +75,32 @@ class SpikingEstimator(BaseEstimator):
 
     def _train(self, data: dict[str, np.ndarray], n_outputs: int, stratify: Any, weights: Any = None) -> None:
         training = self._training()
-        samples = data["X"]
         if weights is None:
-            self.n_features_in_ = samples.shape[2]
             self._build()
-            first = samples[stream(self.seed, Gradients.WEIGHTS).permutation(len(samples))[: self.batch_size]]
+            rows = stream(self.seed, Gradients.WEIGHTS).permutation(len(data["X"]))[: self.batch_size]
+            first = filled(data["X"][rows], data["length"][rows])
             layers = self.network_.calibrated(self.network_.weights(), first, float(self.rate * self.dt))
             weights = {"layers": layers, "readout": self._readout(n_outputs)}
         held_out = None
         if self.validation:
             held_in, held_out = self._split(data, stratify)
             data = held_in
-        decisive = {k: v for k, v in self.get_params(deep=False).items() if k not in ("checkpoint", "n_epochs")}
-        weights, self.history_ = training.fit(self._mean_loss, weights, data, held_out, repr(sorted(decisive.items())))
+        weights, self.history_ = training.fit(self._mean_loss, weights, data, held_out, self._key())
         self.weights_ = jax.tree.map(np.asarray, weights)
+
+    def _key(self) -> str:
+        """Return what decides the result beside samples, initial weights, and the settings of the training itself.
+
+        Graphs are told by what they bring: edges by the weights, time constants of nodes among the neurons' parameters.
+        """
+        others = ("checkpoint", "n_epochs", "layers")
+        decisive = {name: value for name, value in self.get_params(deep=False).items() if name not in others}
+        layers = [replace(layer, recurrent=bool(layer.recurrent)) for layer in self.network_.layers]
+        neurons = [
+            {name: np.asarray(values).tolist() for name, values in cell.parameters.items()}
+            for cell in self.network_.translations
+        ]
+        return repr([sorted(decisive.items()), layers, neurons])
 
     def _training(self) -> Training:
         check_seed(self.seed)
@@ -96,6 +117,7 @@ class SpikingEstimator(BaseEstimator):
     def _build(self) -> None:
         layers = [layer if isinstance(layer, Layer) else Layer(layer) for layer in self.layers]
         self.network_ = SpikingNetwork(layers, self.n_features_in_, self.step, self.dt, self.tau_out, self.seed)
+        self._compiled = jax.jit(self._answer)
 
     def _readout(self, n_outputs: int) -> dict[str, Any]:
         n = self.network_.layers[-1].n_neurons
@@ -115,48 +137,58 @@ class SpikingEstimator(BaseEstimator):
         if stratify is not None and n_out < len(np.unique(stratify)):
             stratify = None
         if n - n_out < 1:
-            raise ValueError(f"validation={self.validation} leaves none of {n} samples to train on.")
+            raise ValueError(f"validation={self.validation} leaves nothing of n_samples={n} to train on.")
         rows = train_test_split(np.arange(n), test_size=n_out, random_state=state, stratify=stratify)
         first, second = ({name: values[chosen] for name, values in data.items()} for chosen in rows)
         return first, second
 
     def _mean_loss(self, weights: Any, batch: Any, random: Any) -> tuple[Any, dict[str, Any]]:
-        activity = self.network_.run(weights["layers"], batch["X"])
+        activity = self.network_.run(weights["layers"], batch["X"], lengths=batch["length"])
         value, means = self._loss(self._outputs(weights["readout"], activity.traces, batch["length"]), batch)
-        n_steps = batch["X"].shape[1] * self.network_.n_steps
-        mask = batch["mask"][:, None]
+        n_steps = jnp.sum(batch["length"] * batch["mask"]) * self.network_.n_steps
         for k, counts in enumerate(activity.counts):
-            means[f"spikes_{k}"] = jnp.sum(counts * mask) / (jnp.sum(mask) * counts.shape[1] * n_steps)
+            means[f"spikes_{k}"] = jnp.sum(counts * batch["mask"][:, None]) / (n_steps * counts.shape[1])
         return value, means
 
     # Responding
 
-    def _respond(self, X: Any) -> np.ndarray:
-        """Return the outputs of the readout, batch by batch."""
-        samples, lengths = self._samples(X)
-        parts = [slice(start, start + self.batch_size) for start in range(0, len(samples), self.batch_size)]
-        return np.concatenate([self._answer(self.weights_, samples[part], lengths[part]) for part in parts])
+    def _respond(self, samples: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Return the outputs of the readout, batch by batch; all batches are of one size, for one compiled program."""
+        n, size = len(samples), self.batch_size
+        if not hasattr(self, "_compiled"):  # read from a file of another program, not trained here
+            self._compiled = jax.jit(self._answer)
+        parts = []
+        for start in range(0, n, size):
+            rows = np.minimum(np.arange(start, start + size), n - 1)
+            parts.append(self._compiled(self.weights_, samples[rows], lengths[rows]))
+        return np.concatenate(parts)[:n]
 
-    @property
-    def _answer(self) -> Any:
-        def answer(weights: Any, X: Any, lengths: Any) -> Any:
-            return self._outputs(weights["readout"], self.network_.run(weights["layers"], X).traces, lengths)
+    def _answer(self, weights: Any, X: Any, lengths: Any) -> Any:
+        return self._outputs(weights["readout"], self.network_.run(weights["layers"], X).traces, lengths)
 
-        if not hasattr(self, "_jitted"):
-            self._jitted = jax.jit(answer)
-        return self._jitted
-
-    def _samples(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
-        check_is_fitted(self, "weights_")
+    def _samples(self, X: Any, reset: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """Return samples as sequences of frames, and their lengths; ``reset`` takes the features as they are."""
+        if not reset:
+            check_is_fitted(self, "weights_")
+        if not are_sequences(X):
+            samples = validate_data(self, X, reset=reset, dtype=np.float32, ensure_all_finite=False)
+            check_finite(samples)
+            return samples[:, None, :], np.ones(len(samples), int)
         samples, lengths = frames(X)
-        if samples.shape[2] != self.n_features_in_:
+        if reset:
+            self.__dict__.pop("feature_names_in_", None)
+            self.n_features_in_ = samples.shape[2]
+        elif samples.shape[2] != self.n_features_in_:
             raise ValueError(
-                f"X has {samples.shape[2]} features, but {type(self).__name__} was trained with {self.n_features_in_}."
+                f"X has {samples.shape[2]} features, but {type(self).__name__} is expecting {self.n_features_in_} "
+                "features as input."
             )
         return samples, lengths
 
     def spikes(self, X: Any, double: bool = False) -> list[np.ndarray]:
         """Return the spikes of each layer, as bool arrays of shape (n_samples, n_steps, n_neurons).
+
+        A sequence that is shorter than others has no spikes behind its end.
 
         Parameters
         ----------
@@ -165,7 +197,7 @@ class SpikingEstimator(BaseEstimator):
         double : bool
             In double precision, in which spikes are those of the other back ends; else in single, as in training.
         """
-        samples, _ = self._samples(X)
+        samples, lengths = self._samples(X)
         with jax.enable_x64(double):
             dtype = np.float64 if double else np.float32
             weights = jax.tree.map(lambda value: np.asarray(value, dtype), self.weights_["layers"])
@@ -177,7 +209,8 @@ class SpikingEstimator(BaseEstimator):
                 ]
                 for start in range(0, len(samples), self.batch_size)
             ]
-        return [np.concatenate([np.swapaxes(part[k], 0, 1) for part in found]) for k in range(len(found[0]))]
+        whole = [np.concatenate([np.swapaxes(part[k], 0, 1) for part in found]) for k in range(len(found[0]))]
+        return self._ended(whole, lengths)
 
     def simulate(self, X: Any, backend: str | None = None) -> list[np.ndarray]:
         """Return the spikes of the trained network run by Brian2, as ``spikes`` returns them.
@@ -189,8 +222,14 @@ class SpikingEstimator(BaseEstimator):
         backend : {"auto", "runtime", "cpp", "cuda"}, optional
             The choice of ``hrsnn.use_backend`` if None.
         """
-        samples, _ = self._samples(X)
-        return Simulation(self.network_, self.weights_["layers"], backend).run(samples)
+        samples, lengths = self._samples(X)
+        return self._ended(Simulation(self.network_, self.weights_["layers"], backend).run(samples), lengths)
+
+    def _ended(self, spikes: list[np.ndarray], lengths: np.ndarray) -> list[np.ndarray]:
+        """Return spikes without those of the frames that fill up a sequence."""
+        steps = np.arange(spikes[0].shape[1])
+        real = steps < lengths[:, None] * self.network_.n_steps
+        return [layer & real[:, :, None] for layer in spikes]
 
     @property
     def parameters_(self) -> list[dict[str, np.ndarray]]:
@@ -204,7 +243,7 @@ class SpikingEstimator(BaseEstimator):
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
         state.pop("network_", None)  # it is built again from the settings
-        state.pop("_jitted", None)
+        state.pop("_compiled", None)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -341,45 +380,37 @@ class SpikingClassifier(ClassifierMixin, SpikingEstimator):
         Diverged
             If the loss becomes NaN.
         """
-        self.__dict__.pop("_jitted", None)
-        labels = self._labels(y)
-        self.classes_, classes = np.unique(labels, return_inverse=True)
+        data = self._data(X, y, reset=True)
+        self.classes_, numbers = np.unique(data["y"], return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"Training needs at least two classes, got {len(self.classes_)}.")
-        self._train(self._data(X, classes), len(self.classes_), classes)
+            raise ValueError(f"y has 1 class, {self.classes_.tolist()[0]!r}; training needs at least two classes.")
+        self._train({**data, "y": numbers}, len(self.classes_), numbers)
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
         """Train on for ``n_epochs`` from the present weights; ``classes`` names all labels in the first call."""
-        labels = self._labels(y)
-        if not hasattr(self, "weights_"):
+        start = jax.tree.map(jnp.asarray, self.weights_) if hasattr(self, "weights_") else None
+        data = self._data(X, y, reset=start is None)
+        if start is None:
             if classes is None:
                 raise ValueError("The first call of partial_fit needs classes, all labels that will ever come.")
             self.classes_ = np.unique(classes)
-        unknown = np.setdiff1d(labels, self.classes_)
+        unknown = np.setdiff1d(data["y"], self.classes_)
         if unknown.size:
             raise ValueError(f"y has labels that are not in classes: {unknown[:5].tolist()}.")
-        numbers = np.searchsorted(self.classes_, labels)
-        data = self._data(X, numbers)
-        start = jax.tree.map(jnp.asarray, self.weights_) if hasattr(self, "weights_") else None
-        if start is not None:
-            self._samples(X)
-        self._train(data, len(self.classes_), None, start)
+        numbers = np.searchsorted(self.classes_, data["y"])
+        self._train({**data, "y": numbers}, len(self.classes_), None, start)
         return self
 
-    def _labels(self, y: Any) -> np.ndarray:
-        labels = np.asarray(y)
-        if labels.ndim != 1:
-            raise ValueError(f"y must have shape (n_samples,), got {labels.shape}.")
-        if labels.dtype.kind == "f" and not np.array_equal(labels, np.round(labels)):
-            raise ValueError("y must hold labels, got numbers that are no integers: use SpikingRegressor for those.")
-        return labels
-
-    def _data(self, X: Any, classes: np.ndarray) -> dict[str, np.ndarray]:
-        samples, lengths = frames(X)
-        if len(samples) != len(classes):
-            raise ValueError(f"X has {len(samples)} samples, y has {len(classes)} labels.")
-        return {"X": samples, "length": lengths, "y": classes, "mask": np.ones(len(samples), np.float32)}
+    def _data(self, X: Any, y: Any, reset: bool) -> dict[str, np.ndarray]:
+        samples, lengths = self._samples(X, reset)
+        labels = column_or_1d(y, warn=True)
+        if labels.dtype.kind == "f":
+            check_finite(labels, "y")
+        check_classification_targets(labels)
+        if len(samples) != len(labels):
+            raise ValueError(f"X has {len(samples)} samples, y has {len(labels)} labels.")
+        return {"X": samples, "length": lengths, "y": labels, "mask": np.ones(len(samples), np.float32)}
 
     def _outputs(self, weights: Any, traces: Any, lengths: Any) -> Any:
         real = jnp.arange(len(traces))[:, None] < lengths[None, :]
@@ -394,95 +425,9 @@ class SpikingClassifier(ClassifierMixin, SpikingEstimator):
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class, array of shape (n_samples, n_classes)."""
-        return np.asarray(jax.nn.softmax(self._respond(X), axis=1))
+        return np.asarray(jax.nn.softmax(self._respond(*self._samples(X)), axis=1))
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable label of each sample."""
-        return self.classes_[np.argmax(self._respond(X), axis=1)]
-
-
-class SpikingRegressor(RegressorMixin, SpikingEstimator):
-    """A network of declared spiking neurons, trained by surrogate gradients to give a number for every frame.
-
-    The filtered spikes of the last layer at the end of a frame go through an affine readout. Parameters and
-    attributes are those of ``SpikingClassifier``; ``washout`` frames at the start of a sequence do not count in the
-    loss. Targets are scaled to a spread of one within ``fit``.
-    """
-
-    def __init__(
-        self,
-        layers: Sequence[Layer | int] = (100,),
-        step: Quantity = 5 * ms,
-        dt: Quantity = 1 * ms,
-        tau_out: Quantity = 20 * ms,
-        rate: Quantity = 50 * Hz,
-        washout: int = 0,
-        n_epochs: int = 20,
-        batch_size: int = 64,
-        learning_rate: float = 3e-3,
-        schedule: str = "cosine",
-        clip: float | None = 1.0,
-        validation: float = 0.1,
-        patience: int | None = None,
-        checkpoint: str | os.PathLike[str] | None = None,
-        seed: int = 0,
-    ):
-        self.layers, self.step, self.dt, self.tau_out, self.rate = layers, step, dt, tau_out, rate
-        self.n_epochs, self.batch_size, self.learning_rate = n_epochs, batch_size, learning_rate
-        self.schedule, self.clip, self.validation, self.patience = schedule, clip, validation, patience
-        self.checkpoint, self.seed, self.washout = checkpoint, seed, washout
-
-    def fit(self, X: Any, y: Any) -> Self:
-        """Train from the start, or go on from the checkpoint.
-
-        Parameters
-        ----------
-        X : array of shape (n_samples, n_features) or (n_samples, n_frames, n_features), or list of 2-D arrays
-        y : array of shape (n_samples, n_frames, n_outputs), (n_samples, n_outputs) or (n_samples,), or list
-            A target of every frame; where frames are one a sample, the axis of frames may be left out.
-
-        Raises
-        ------
-        ValueError
-            If samples and targets do not fit each other, or a setting is out of range.
-        Diverged
-            If the loss becomes NaN.
-        """
-        self.__dict__.pop("_jitted", None)
-        check_integer("washout", self.washout, 0)
-        samples, lengths = frames(X)
-        if samples.shape[1] <= self.washout:
-            raise ValueError(f"washout={self.washout} leaves nothing of {samples.shape[1]} frames.")
-        self.y_shape_ = () if not isinstance(y, (list, tuple)) and np.ndim(y) == 1 else (1,)
-        if isinstance(y, (list, tuple)) and all(np.ndim(values) == 2 for values in y):
-            targets, target_lengths = frames(y)
-        else:
-            targets = np.asarray(y, dtype=np.float32)
-            if not np.isfinite(targets).all():
-                raise ValueError("y has NaN or infinite values. Fill or drop them.")
-            targets = targets.reshape(len(targets), *((1, -1) if targets.ndim < 3 else targets.shape[1:]))
-            target_lengths = np.full(len(targets), targets.shape[1])
-        if len(samples) != len(targets) or not np.array_equal(lengths, target_lengths):
-            raise ValueError(f"X has frames of shape {samples.shape[:2]}, y has targets of shape {targets.shape[:2]}.")
-        self.y_mean_, self.y_spread_ = targets.mean((0, 1)), targets.std((0, 1)) + 1e-12
-        data = {"X": samples, "length": lengths, "y": (targets - self.y_mean_) / self.y_spread_}
-        data["mask"] = np.ones(len(samples), np.float32)
-        self._train(data, targets.shape[2], None)
-        return self
-
-    def _outputs(self, weights: Any, traces: Any, lengths: Any) -> Any:
-        return jnp.swapaxes(traces, 0, 1) @ weights["w"] + weights["b"]
-
-    def _loss(self, outputs: Any, batch: Any) -> tuple[Any, dict[str, Any]]:
-        k = jnp.arange(outputs.shape[1])
-        counted = (k >= self.washout) & (k < batch["length"][:, None])
-        weights = counted * batch["mask"][:, None]
-        each = jnp.mean(jnp.square(outputs - batch["y"]), axis=2)
-        return jnp.sum(each * weights) / jnp.sum(weights), {}
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the outputs, in the shape of the targets: of every frame, or of each sample if it has one."""
-        outputs = self._respond(X) * self.y_spread_ + self.y_mean_
-        if outputs.shape[1] > 1:
-            return outputs
-        return outputs[:, 0, 0] if self.y_shape_ == () else outputs[:, 0]
+        best = np.argmax(self._respond(*self._samples(X)), axis=1)
+        return self.classes_[best]

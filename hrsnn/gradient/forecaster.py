@@ -10,11 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from brian2 import Hz, Quantity, ms
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from hrsnn.checks import check_integer
-from hrsnn.gradient.estimators import SpikingRegressor
 from hrsnn.gradient.network import Layer
+from hrsnn.gradient.regressor import SpikingRegressor
 
 __all__ = ["SpikingForecaster"]
 
@@ -72,6 +73,12 @@ checkpoint, seed
         )  # fmt: skip
         self.window = window
 
+    def __sklearn_tags__(self) -> Tags:
+        """Say that goals are the next values of the series itself."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = False
+        return tags
+
     def fit(self, X: Any, y: None = None) -> Self:
         """Train on one series, or on several.
 
@@ -122,8 +129,14 @@ checkpoint, seed
         array of shape (n_steps, n_features)
         """
         check_is_fitted(self, "weights_")
-        scaled = (_series(X) - self.mean_) / self.spread_
-        increments = self._respond(scaled[None])[0] * self.y_spread_ + self.y_mean_
+        series = _series(X)
+        if series.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X has {series.shape[1]} features, but SpikingForecaster is expecting {self.n_features_in_} features "
+                "as input."
+            )
+        scaled = (series - self.mean_) / self.spread_
+        increments = super().predict(scaled[None])[0]
         return (scaled + increments) * self.spread_ + self.mean_
 
     def forecast(self, n_steps: int, X: Any) -> np.ndarray:

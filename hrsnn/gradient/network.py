@@ -316,7 +316,7 @@ class SpikingNetwork:
 
     # Time
 
-    def run(self, weights: Sequence[Weights], X: Any, record: bool = False) -> Activity:
+    def run(self, weights: Sequence[Weights], X: Any, record: bool = False, lengths: Any = None) -> Activity:
         """Show samples, from rest.
 
         Parameters
@@ -326,9 +326,13 @@ class SpikingNetwork:
         X : array of shape (n_samples, n_frames, n_inputs)
         record : bool
             Whether to return every spike.
+        lengths : array of shape (n_samples,), optional
+            Frames of each sample that are no filling: spikes behind them do not count.
         """
         frames = _frames_first(X, weights)
         advance, start, inputs = self._prepared(weights, frames.shape[1], record)
+        if lengths is not None:
+            start["end"] = jnp.asarray(lengths)[:, None] * self.n_steps
 
         def segment(carry: Any, values: Any) -> Any:
             return jax.lax.scan(advance, carry, values @ inputs)
@@ -428,7 +432,11 @@ class SpikingNetwork:
             "last": ages,
             "queues": queues,
             "trace": trace,
-            "counts": [total + spikes for total, spikes in zip(carry["counts"], fired, strict=True)],
+            "counts": [
+                total + jnp.where(k < carry["end"], spikes, 0)
+                for total, spikes in zip(carry["counts"], fired, strict=True)
+            ],
+            "end": carry["end"],
         }
         return new, fired if record else None
 
@@ -452,6 +460,7 @@ class SpikingNetwork:
             ],
             "trace": jnp.zeros((n_samples, sizes[-1]), number),
             "counts": [jnp.zeros((n_samples, size), number) for size in sizes],
+            "end": jnp.full((n_samples, 1), jnp.iinfo(jnp.int32).max),
         }
 
     def _segment(self, n_frames: int, n_samples: int, dtype: Any) -> int:

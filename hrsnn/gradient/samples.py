@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-__all__ = ["frames", "padded"]
+__all__ = ["are_sequences", "check_finite", "filled", "frames"]
 
 
-def frames(X: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return samples as an array of sequences, and the number of frames of each.
+def are_sequences(X: Any) -> bool:
+    """Tell whether samples are sequences of rows, in a 3-D array or a list of 2-D arrays, and not rows themselves."""
+    if isinstance(X, (list, tuple)):
+        return len(X) > 0 and all(np.ndim(x) == 2 for x in X)
+    return getattr(X, "ndim", 0) == 3
+
+
+def frames(X: Any, name: str = "X") -> tuple[np.ndarray, np.ndarray]:
+    """Return sequences as one array, zeros behind their ends, and the number of frames of each.
 
     Parameters
     ----------
-    X : array of shape (n_samples, n_features) or (n_samples, n_frames, n_features), or list of 2-D arrays
-        A row of a 2-D array is one frame. Arrays in a list may differ in their number of frames.
+    X : array of shape (n_samples, n_frames, n_features), or list of 2-D arrays
+        Arrays in a list may differ in their number of frames.
+    name : str
+        Of the argument, for messages.
 
     Returns
     -------
@@ -28,40 +36,41 @@ def frames(X: Any) -> tuple[np.ndarray, np.ndarray]:
     ValueError
         If there are no samples, they differ in their features, or a value is not finite.
     """
-    if isinstance(X, (list, tuple)) and len(X) and all(np.ndim(x) == 2 for x in X):
-        return padded(X)
     try:
-        samples = np.asarray(X, dtype=np.float32)
+        arrays = [np.asarray(x, dtype=np.float32) for x in X]
     except (TypeError, ValueError) as error:
-        raise ValueError(f"X must hold numbers, in an array or a list of 2-D arrays: {error}") from error
-    if samples.ndim == 2:
-        samples = samples[:, None, :]
-    if samples.ndim != 3 or samples.size == 0:
-        raise ValueError(
-            "X must have shape (n_samples, n_features) or (n_samples, n_frames, n_features) and not be empty, "
-            f"got {np.shape(X)}."
-        )
-    _check_finite(samples)
-    return samples, np.full(len(samples), samples.shape[1])
-
-
-def padded(X: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Return sequences of different lengths as one array, zeros behind their ends; and their lengths."""
-    arrays = [np.asarray(x, dtype=np.float32) for x in X]
+        raise ValueError(f"{name} must hold numbers, in an array or a list of 2-D arrays: {error}") from error
     widths = {array.shape[1] for array in arrays}
     lengths = np.array([len(array) for array in arrays])
+    if not arrays:
+        raise ValueError(f"{name} has no sequences.")
     if len(widths) > 1 or 0 in widths:
-        raise ValueError(f"All sequences must have the same features, and at least one: got {sorted(widths)}.")
+        raise ValueError(
+            f"All sequences of {name} must have the same features, and at least one: got {sorted(widths)}."
+        )
     if lengths.min() == 0:
-        raise ValueError(f"Sequence {int(lengths.argmin())} has no frames.")
+        raise ValueError(f"Sequence {int(lengths.argmin())} of {name} has no frames.")
     samples = np.zeros((len(arrays), lengths.max(), widths.pop()), np.float32)
     for row, array in zip(samples, arrays, strict=True):
         row[: len(array)] = array
-    _check_finite(samples)
+    check_finite(samples, name)
     return samples, lengths
 
 
-def _check_finite(samples: np.ndarray) -> None:
-    if not np.isfinite(samples).all():
-        sample = int(np.argwhere(~np.isfinite(samples))[0][0])
-        raise ValueError(f"X has NaN or infinite values, first in sample {sample}. Fill or drop them.")
+def filled(samples: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Return sequences of one length: each is repeated behind its end, not zero there."""
+    places = np.arange(samples.shape[1]) % lengths[:, None]
+    return np.take_along_axis(samples, places[:, :, None], axis=1)
+
+
+def check_finite(values: np.ndarray, name: str = "X") -> None:
+    """Refuse NaN and infinite values.
+
+    Raises
+    ------
+    ValueError
+        Which says the first sample that has one.
+    """
+    if not np.isfinite(values).all():
+        sample = int(np.argwhere(~np.isfinite(values))[0][0])
+        raise ValueError(f"{name} has NaN or infinite values, first in sample {sample}. Fill or drop them.")

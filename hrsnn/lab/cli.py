@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 import warnings
+import webbrowser
 from collections.abc import Callable, Iterable, Sequence
 from inspect import getdoc
 from pathlib import Path
@@ -24,6 +25,7 @@ _EXAMPLES = """examples:
   hrsnn run stdp_size --workers 2      two networks at a time
   hrsnn run my_study.py               a study in a file of your own
   hrsnn show mnist_stdp               its last run
+  hrsnn show mnist_stdp --open        its report, in the browser
   hrsnn resume mnist_stdp             continue it after a kill
 """
 
@@ -105,6 +107,8 @@ def _parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(name, parents=[runs, cluster] if name == "resume" else [runs], help=text)
         sub.add_argument("run", help="folder of the run, STUDY/TIME, or STUDY for its last run")
         sub.set_defaults(command=command)
+        if name == "show":
+            sub.add_argument("--open", action="store_true", help="open the report in the browser")
 
     doctor = commands.add_parser("doctor", help="show versions, compilers and the backends that work here")
     doctor.set_defaults(command=_doctor)
@@ -153,7 +157,14 @@ def _assignment(text: str) -> tuple[str, str]:
 
 
 def _show(arguments: argparse.Namespace, rest: Sequence[str]) -> None:
-    _print_run(_find(arguments))
+    run = _find(arguments)
+    _print_run(run)
+    if arguments.open:
+        page = (run.folder / "report.html").absolute()
+        if not page.is_file():
+            raise FileNotFoundError(f"{run.name} has no report: one is written when a run ends. It is {run.status}.")
+        if not webbrowser.open(page.as_uri()):
+            raise RuntimeError(f"There is no browser here. Copy {page} to where there is one: it needs no other file.")
 
 
 def _resume(arguments: argparse.Namespace, rest: Sequence[str]) -> None:

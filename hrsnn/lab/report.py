@@ -4,20 +4,31 @@ import base64
 import csv
 import html
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+LONG = 20  # rows of a table that is folded away
+
 _STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { margin-bottom: 0; } h2 { margin-top: 2.2rem; border-bottom: 1px solid #ddd; }
+body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
+  overflow-wrap: break-word; }
+h1 { margin-bottom: 0; overflow-wrap: anywhere; } h2 { margin-top: 2.2rem; border-bottom: 1px solid #ddd; }
 .status { display: inline-block; padding: 0 .6em; border-radius: .3em; background: #e6e6e6; font-size: .9rem; }
 .done { background: #d5efe3; } .failed { background: #f7d9cf; } .interrupted { background: #fbeec2; }
-table { border-collapse: collapse; margin: .6rem 0; } th, td { text-align: left; padding: .15rem 1.2rem .15rem 0; }
+.wide { overflow-x: auto; margin: .6rem 0; } table { border-collapse: collapse; }
+th, td { text-align: left; vertical-align: top; padding: .15rem 1.2rem .15rem 0; }
 th { font-weight: 600; } tr + tr td, tr + tr th { border-top: 1px solid #eee; }
-td { font-variant-numeric: tabular-nums; } .changed td { font-weight: 600; }
-figure { margin: 1.2rem 0; } img { max-width: 100%; } figcaption, .note { color: #555; font-size: .9rem; }
-pre { background: #f6f6f6; padding: .7rem 1rem; white-space: pre-wrap; font-size: .85rem; }
+td { font-variant-numeric: tabular-nums; max-width: 32rem; } .table td { white-space: nowrap; }
+.pairs td:first-child { white-space: nowrap; } .pairs td + td { overflow-wrap: anywhere; }
+.changed td { font-weight: 600; }
+figure { margin: 1.2rem 0; } img { max-width: 100%; height: auto; }
+figcaption, summary, .note { color: #555; font-size: .9rem; } summary { cursor: pointer; }
+pre { background: #f6f6f6; padding: .7rem 1rem; white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem; }
+.command { user-select: all; }
+@media (max-width: 30rem) {
+  body { margin: 1rem auto; } th, td { padding-right: .7rem; } .wide img { height: 16rem; max-width: none; }
+}
 """
 
 
@@ -48,54 +59,100 @@ def page(
         f"<p><b>{_text(first)}</b></p>{_paragraphs(rest)}",
         f"<p><span class='status {status}'>{status}</span> {_text(folder.name)}, {seconds:.1f} s</p>",
         _error(folder / "error.txt"),
-        _section("Metrics", _pairs(metrics) if metrics else "<p class='note'>None was saved.</p>"),
+        _section("Metrics", *_metrics(metrics)),
         _section("Figures", *map(_figure, _files(folder / "figures", "*.png"))),
         _section("Tables", *map(_table_file, _files(folder / "tables", "*.csv"))),
-        _section("Settings", _pairs(config["settings"]), _quick_note(config)),
-        _section("Repeat it", f"<pre>{_text(command(config))}</pre>", _commit_note(provenance)),
+        _section("Settings", _settings(config), _quick_note(config)),
+        _section("Repeat it", *_commands(config), _commit_note(provenance)),
         _section("Where it comes from", _provenance(provenance)),
         _section("Equations", *(_equations(*item) for item in provenance.get("equations", {}).items())),
     ]
     title = _text(f"{config['study']} {folder.name}")
     return (
         "<!DOCTYPE html>\n<html lang='en'><head><meta charset='utf-8'>"
-        "<meta name='viewport' content='width=device-width'>"
+        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
         f"<title>{title}</title><style>{_STYLE}</style></head><body>\n"
         + "\n".join(filter(None, parts))
         + "</body></html>\n"
     )
 
 
-def command(config: Mapping[str, Any]) -> str:
-    """Return the command that makes this run again, with every setting written out."""
-    settings = (f"{name}={_plain(value)}" for name, value in config["settings"].items())
-    return shlex.join(["hrsnn", "run", config["source"], *settings])
+def command(config: Mapping[str, Any], all_settings: bool = False) -> str:
+    """Return the command that makes this run again.
+
+    Parameters
+    ----------
+    config : mapping
+        Content of ``config.json``.
+    all_settings : bool
+        Whether every setting is written out, or only those that differ from the defaults.
+    """
+    names = config["settings"] if all_settings else _changed(config)
+    settings = (f"{name}={_plain(config['settings'][name])}" for name in names)
+    return shlex.join(["hrsnn", "run", config["source"], *["--quick"] * config["quick"], *settings])
+
+
+def _changed(config: Mapping[str, Any]) -> list[str]:
+    """Return the settings that are not those the run started from; all of a run that did not note these."""
+    start = config.get("defaults", {})
+    return [name for name, value in config["settings"].items() if name not in start or start[name] != value]
 
 
 def _section(title: str, *contents: str) -> str:
     return f"<h2>{title}</h2>\n" + "\n".join(contents) if any(contents) else ""
 
 
+def _metrics(metrics: Mapping[str, Any]) -> tuple[str, ...]:
+    if not metrics:
+        return ("<p class='note'>None was saved.</p>",)
+    rounded = {name: _digits(repr(value)) if isinstance(value, float) else value for name, value in metrics.items()}
+    return _pairs(rounded), "<p class='note'>Numbers to five digits; metrics.json and tables/ have all.</p>"
+
+
+def _settings(config: Mapping[str, Any]) -> str:
+    """Return all settings, those in bold that were changed, beside what they would have been."""
+    start, changed = config.get("defaults", {}), _changed(config)
+    if not start:
+        return _pairs(config["settings"])
+    rows = [(name, _plain(value), _plain(start.get(name, ""))) for name, value in config["settings"].items()]
+    return _table(rows, ("setting", "value", "quick default" if config["quick"] else "default"), "pairs", changed)
+
+
+def _commands(config: Mapping[str, Any]) -> tuple[str, str]:
+    short, full = command(config), command(config, all_settings=True)
+    written_out = f"<details><summary>with every setting</summary><pre class='command'>{_text(full)}</pre></details>"
+    return f"<pre class='command'>{_text(short)}</pre>", written_out if full != short else ""
+
+
 def _pairs(values: Mapping[str, Any]) -> str:
-    return _table([(name, _plain(value)) for name, value in values.items()])
+    return _table([(name, _plain(value)) for name, value in values.items()], kind="pairs")
 
 
-def _table(rows: Iterable[Iterable[str]], header: Iterable[str] = ()) -> str:
+def _table(
+    rows: Iterable[Sequence[str]], header: Iterable[str] = (), kind: str = "table", changed: Collection[str] = ()
+) -> str:
+    """Return a table that scrolls where it is wider than the page; rows that ``changed`` names stand out."""
     head = "".join(f"<th>{_text(cell)}</th>" for cell in header)
-    body = "".join("<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table>{f'<tr>{head}</tr>' if head else ''}{body}</table>"
+    body = "".join(
+        f"<tr{' class=changed' * (row[0] in changed)}>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>"
+        for row in rows
+    )
+    return f"<div class='wide'><table class='{kind}'>{f'<tr>{head}</tr>' if head else ''}{body}</table></div>"
 
 
 def _table_file(path: Path) -> str:
     with path.open(newline="") as file:
         header, *rows = csv.reader(file)
-    return f"<figure><figcaption>{_title(path)}</figcaption>{_table(rows, header)}</figure>"
+    table = _table([[_digits(cell) for cell in row] for row in rows], header)
+    if len(rows) > LONG:
+        table = f"<details><summary>{len(rows)} rows</summary>{table}</details>"
+    return f"<figure><figcaption>{_title(path)} (<code>tables/{_text(path.name)}</code>)</figcaption>{table}</figure>"
 
 
 def _figure(path: Path) -> str:
     content = base64.b64encode(path.read_bytes()).decode()
     image = f"<img alt='{_title(path)}' src='data:image/png;base64,{content}'>"
-    return f"<figure>{image}<figcaption>{_title(path)}</figcaption></figure>"
+    return f"<figure><div class='wide'>{image}</div><figcaption>{_title(path)}</figcaption></figure>"
 
 
 def _equations(name: str, text: str) -> str:
@@ -131,6 +188,14 @@ def _plain(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name}: {_plain(part)}" for name, part in value.items())
     return str(value)
+
+
+def _digits(text: str) -> str:
+    """Return the text of a number with a point to five digits, as a page shows it; other text as it is."""
+    try:
+        return text if text.lstrip("+-").isdigit() else f"{float(text):.5g}"
+    except ValueError:
+        return text
 
 
 def _paragraphs(text: str) -> str:

@@ -4,13 +4,18 @@ import ast
 import re
 from typing import Any
 
+import numpy as np
 from brian2.core.namespace import DEFAULT_UNITS
 from brian2.units.fundamentalunits import Quantity, get_unit, have_same_dimensions
+
+from hrsnn.checks import check_integer, check_seed
 
 _NUMBER = re.compile(r"([+-]?(?:\d[\d_]*\.?\d*|\.\d+|inf|nan)(?:e[+-]?\d+)?)(.*)", re.IGNORECASE)
 _UNITS = {**DEFAULT_UNITS, "s": DEFAULT_UNITS["second"]}
 _SHORT = ("ms", "s", "us", "Hz", "kHz", "mV", "nS", "pA", "nA", "pF", "Mohm")  # as papers write them
 _UNIT_SYNTAX = (ast.Expression, ast.BinOp, ast.operator, ast.UnaryOp, ast.unaryop, ast.Constant, ast.Name, ast.Load)
+_COUNTS = re.compile(r"n_.*|.*(neurons|samples|steps|sizes|synapses|repeats|workers)")
+_SHARES = re.compile(r"(.*_)?(fractions?|shares?|probability|connectivity|density)|keep_.*")
 _BOOLS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -45,6 +50,47 @@ def read(name: str, value: Any, default: Any, optional: bool = False) -> Any:
         return _read(text, default)
     except ValueError as error:
         raise ValueError(f"{name} must be {kind(default)}, got {write(value)!r}{error}.") from None
+
+
+def check(name: str, value: Any, default: Any, least: float | None = None) -> None:
+    """Refuse a number that cannot be, by the name of the setting and its default: before any work is done.
+
+    Seeds fit 31 bits. Counts (``n_...``, ``sizes``, ``repeats`` ...) are at least 1, shares (``fraction``,
+    ``..._probability``, ``keep_...`` ...) in (0, 1], all other numbers not negative. A default of None, or one
+    that breaks the rule itself, sets no bound.
+
+    Parameters
+    ----------
+    name : str
+    value, default : object
+        Values as `read` returns them.
+    least : float, optional
+        The lowest value, in SI units, if not that of the rule.
+
+    Raises
+    ------
+    ValueError
+    """
+    if isinstance(default, list | tuple):
+        for part in value if isinstance(value, list | tuple) else ():
+            check(name, part, min(default) if default and not isinstance(default[0], str) else None, least)
+        return
+    numbers = (int, float, Quantity)
+    if not isinstance(value, numbers) or not isinstance(default, numbers) or isinstance(default, bool):
+        return
+    if float(default) < 0 and least is None:
+        return
+    if name in ("seed", "seeds"):
+        check_seed(value)
+    elif isinstance(default, int):
+        counts = bool(_COUNTS.fullmatch(name)) and default > 0
+        check_integer(name, value, int(counts if least is None else least))
+    elif least is None and _SHARES.fullmatch(name) and 0 < default <= 1:
+        if not 0 < value <= 1:
+            raise ValueError(f"{name} must be in (0, 1], got {write(value)}.")
+    elif not (least or 0.0) <= float(value) < np.inf:
+        bound = "not negative" if not least else f"at least {least}"
+        raise ValueError(f"{name} must be finite and {bound}, got {write(value)}.")
 
 
 def write(value: Any) -> str:

@@ -10,9 +10,10 @@ import importlib
 import inspect
 import pkgutil
 import runpy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import update_wrapper
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from hrsnn.checks import check_integer
@@ -22,13 +23,15 @@ from hrsnn.lab.runs import Run
 PACKAGE = "hrsnn.studies"
 
 
-def study(*, quick: Mapping[str, Any]) -> Callable[[Callable], "Study"]:
+def study(*, quick: Mapping[str, Any], least: Mapping[str, float] | None = None) -> Callable[[Callable], "Study"]:
     """Make a study of a function; used as a decorator.
 
     Parameters
     ----------
     quick : mapping
         Settings of the quick variant, which runs in under a minute.
+    least : mapping, optional
+        Lowest values of settings for which the rule of `settings.check` is not right, in SI units.
 
     Returns
     -------
@@ -40,7 +43,7 @@ def study(*, quick: Mapping[str, Any]) -> Callable[[Callable], "Study"]:
     TypeError
         If a setting has no default or a type that text cannot give, or `quick` names no setting of the function.
     """
-    return lambda function: Study(function, quick)
+    return lambda function: Study(function, quick, least or {})
 
 
 class Study:
@@ -54,7 +57,7 @@ class Study:
         Settings: the published values, and those that the quick variant changes.
     """
 
-    def __init__(self, function: Callable, quick: Mapping[str, Any]):
+    def __init__(self, function: Callable, quick: Mapping[str, Any], least: Mapping[str, float] = MappingProxyType({})):
         update_wrapper(self, function)
         self.function = function
         self.name: str = function.__name__
@@ -73,7 +76,9 @@ class Study:
                 settings.kind(default)
             except TypeError as error:
                 raise TypeError(f"{self.name}, setting {name}: {error}") from None
+        self._least = least
         self.quick: dict[str, Any] = self._read(quick)
+        self._known(least)
 
     @property
     def question(self) -> str:
@@ -102,19 +107,25 @@ class Study:
         TypeError
             If a name is not a setting of this study.
         ValueError
-            If a value has another type or unit than the default.
+            If a value has another type or unit than the default, or cannot be.
         """
         return self.defaults | (self.quick if quick else {}) | self._read(changes)
 
     def _read(self, changes: Mapping[str, Any]) -> dict[str, Any]:
-        unknown = [name for name in changes if name not in self.defaults]
-        if unknown:
-            known = ", ".join(self.defaults) or "none"
-            raise TypeError(f"{self.name} has no setting {unknown[0]!r}. Its settings are: {known}.")
-        return {
+        self._known(changes)
+        found = {
             name: settings.read(name, value, self.defaults[name], name in self._optional)
             for name, value in changes.items()
         }
+        for name, value in found.items():
+            settings.check(name, value, self.defaults[name], self._least.get(name))
+        return found
+
+    def _known(self, names: Iterable[str]) -> None:
+        unknown = [name for name in names if name not in self.defaults]
+        if unknown:
+            known = ", ".join(self.defaults) or "none"
+            raise TypeError(f"{self.name} has no setting {unknown[0]!r}. Its settings are: {known}.")
 
     def __call__(
         self,
@@ -156,6 +167,7 @@ class Study:
             "source": self.source,
             "question": inspect.getdoc(self.function),
             "quick": quick,
+            "defaults": {name: settings.plain(value) for name, value in self.configure({}, quick).items()},
             "settings": {name: settings.plain(value) for name, value in configuration.items()},
         }
         return Run.create(Path(folder), config)

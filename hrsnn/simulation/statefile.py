@@ -109,7 +109,7 @@ def resume(path: str | os.PathLike[str] | None, key: str) -> tuple[dict[str, np.
     arrays, settings = read(path)
     if settings.get("key") != key:
         raise ValueError(
-            f"{path} belongs to a training with other settings, samples or back end. "
+            f"{path} belongs to a training with other settings, samples, neurons or back end. "
             "Delete it, or choose another checkpoint."
         )
     return arrays, settings

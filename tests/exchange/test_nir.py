@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import warnings
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,10 +15,11 @@ import pytest
 from brian2 import Hz, ms, mV, prefs
 from sklearn.exceptions import NotFittedError
 
-from hrsnn import Gamma
+from hrsnn import Gamma, LatencyEncoder, STDPClassifier
 from hrsnn.exchange import LossyExport, PerNeuron, from_nir, read, to_nir, write
 from hrsnn.gradient import Layer, SpikingClassifier, SpikingNetwork, SpikingRegressor
-from hrsnn.models import IF, LIF, AdaptiveLIF, BiasedLIF, DeltaLIF
+from hrsnn.models import IF, LIF, AdaptiveConductanceLIF, AdaptiveCurrentLIF, AdaptiveLIF, BiasedLIF, DeltaLIF
+from hrsnn.stdp.health import HealthWarning
 
 WIDE = Gamma(20 * ms, 3, low=2 * ms)
 NETWORKS = {
@@ -255,6 +257,93 @@ def test_what_snntorch_writes_fires_the_same_spikes(samples, tmp_path):
     assert (ours[:, 2:] != theirs[:, :-2]).sum() == 0
 
 
+# What STDP has trained
+
+
+@pytest.fixture(scope="module")
+def competing():
+    """Return a trained classifier with currents, the input spikes of its samples, and what it answers."""
+    target, prefs["codegen.target"] = prefs["codegen.target"], "numpy"
+    rng = np.random.default_rng(0)
+    X = rng.random((60, 12)) * (np.arange(12) // 4 == np.arange(60)[:, None] % 3)
+    classifier = STDPClassifier(
+        n_neurons=6,
+        neuron=AdaptiveCurrentLIF(t_ref=2 * ms, theta_init=4 * mV, tau_m=20 * ms, v_thresh=-60 * mV),
+        encoder=LatencyEncoder(20 * ms, 10 * ms),
+        thresholds="own",
+        g_inh=0.5,
+        w_total=12.0,
+        n_epochs=2,
+        min_spikes=0,
+        dt=0.5 * ms,
+        backend="runtime",
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # six neurons, of which some samples hear nothing
+        classifier.fit(X, np.arange(60) % 3)
+        counts, answers = classifier.transform(X), classifier.predict(X)
+    prefs["codegen.target"] = target
+    spikes = np.zeros((60, 60, 12))  # 60 steps of 0.5 ms, 40 of them with input
+    sample, source = np.nonzero(X)
+    spikes[sample, ((1 - X[sample, source]) * 40 + 0.5).astype(int), source] = 1
+    spikes[:, 40:] = 0
+    return classifier, spikes, counts, answers
+
+
+@pytest.mark.filterwarnings("ignore:STDPClassifier. NIR has no refractory period")
+@pytest.mark.parametrize("euler", [None, 0.1 * ms])
+def test_what_stdp_has_trained_fires_as_often_when_it_is_read_back(euler, competing, tmp_path):
+    classifier, spikes, expected, answers = competing
+    write(tmp_path / "net.nir", classifier, euler=euler)
+    back = read(tmp_path / "net.nir")
+    counts = back.spikes(spikes, double=True)[0].sum(1)
+    assert expected.sum() > 100
+    assert (expected > 0).sum(1).max() > 1  # the inhibition does not silence all
+    assert np.array_equal(counts, expected)
+    assert np.mean(back.predict(spikes) == answers) > 0.95  # two may have equally many votes
+
+
+def test_nodes_of_what_stdp_has_trained_have_its_values(competing, tmp_path):
+    classifier, *_ = competing
+    with pytest.warns(LossyExport, match="NIR has no refractory period"):
+        write(tmp_path / "net.nir", classifier)
+    nodes = nir.read(tmp_path / "net.nir").nodes
+    np.testing.assert_allclose(nodes["w_0"].weight, 0.065 * classifier.weights_.T)  # J_e
+    np.testing.assert_allclose(nodes["recurrent_0"].weight, -0.5 * 0.07 * (1 - np.eye(6)), atol=1e-15)  # g_inh J_i
+    np.testing.assert_allclose(nodes["delay_recurrent_0"].delay, [5e-4] * 6)
+    np.testing.assert_allclose(nodes["layer_0"].v_threshold, -0.06 + classifier.theta_)
+    assert np.ptp(classifier.theta_) > 0
+    for key, value in {"tau_mem": 0.02, "tau_syn": 1e-3, "v_leak": -0.065, "v_reset": -0.065}.items():
+        np.testing.assert_allclose(getattr(nodes["layer_0"], key), [value] * 6, err_msg=key)
+    votes = nodes["readout"].weight
+    for label in range(3):
+        named = classifier.labels_ == label
+        np.testing.assert_allclose(votes[label], named / max(named.sum(), 1))
+
+
+def test_conductances_are_refused_or_linearised():
+    X = np.random.default_rng(0).random((20, 5))
+    small = dict(neuron=AdaptiveConductanceLIF(), n_epochs=1, thresholds="mean", w_total=60.0, backend="runtime")
+    small["encoder"] = LatencyEncoder(10 * ms, 5 * ms)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HealthWarning)
+        classifier = STDPClassifier(3, **small).fit(X)
+    with pytest.raises(ValueError, match=r"NIR has no conductances, and AdaptiveConductanceLIF has.*linearise=-60\*mV"):
+        to_nir(classifier)
+    with (
+        pytest.warns(LossyExport, match="no refractory period"),
+        pytest.warns(LossyExport, match=r"driving forces at -60\. mV stand for them"),
+    ):
+        nodes = to_nir(classifier, linearise=-60 * mV).nodes
+    np.testing.assert_allclose(nodes["w_0"].weight, 0.06 * classifier.weights_.T)  # E_e - v
+    charge = 17 * 0.04 * 2  # g_inh (v - E_i) tau_gi/tau_ge
+    np.testing.assert_allclose(nodes["recurrent_0"].weight, -charge * (1 - np.eye(3)), atol=1e-15)
+    np.testing.assert_allclose(nodes["layer_0"].v_threshold, [-0.072 + classifier.theta_.mean()] * 3)
+    assert "readout" not in nodes  # it has no labels
+    with pytest.raises(ValueError, match="linearise is for the conductances"):
+        to_nir(SpikingNetwork([Layer(2)], 1), [], linearise=-60 * mV)
+
+
 # What cannot be said
 
 
@@ -288,7 +377,7 @@ def test_bad_settings_are_an_error():
     network = SpikingNetwork([Layer(2)], 1)
     with pytest.raises(ValueError, match="needs the weights"):
         to_nir(network)
-    with pytest.raises(TypeError, match="to_nir takes a SpikingClassifier"):
+    with pytest.raises(TypeError, match=r"to_nir takes a SpikingClassifier.* got list"):
         to_nir([Layer(2)])
     with pytest.raises(NotFittedError, match="not fitted"):
         to_nir(SpikingClassifier([Layer(2)]))

@@ -44,6 +44,8 @@ def test_a_graph_gives_synapses_signs_and_time_constants(graph):
 
 def test_only_the_synapses_of_the_graph_are_trained_and_brian2_runs_them(graph, wave):
     forecaster = SpikingForecaster([Layer.of_graph(graph, train="tau_m")], window=60, n_epochs=2).fit(wave)
+    with pytest.raises(ValueError, match="X has 1 features, but SpikingForecaster is expecting 2 features"):
+        forecaster.predict(wave[:40, :1])
     layers = forecaster.weights_["layers"]
     synapses = np.asarray(forecaster.network_.synapses(layers)[0]["recurrent"])
     assert np.count_nonzero(synapses) == graph.number_of_edges()

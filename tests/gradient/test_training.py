@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import networkx as nx
 import numpy as np
 import pytest
 from brian2 import Hz, ms
@@ -138,6 +139,19 @@ def test_padding_changes_nothing(digits):
     together = classifier.predict_proba(X)
     alone = np.concatenate([classifier.predict_proba([x]) for x in X[:5]])
     np.testing.assert_allclose(together[:5], alone, rtol=2e-5)
+    (jax_spikes,), (brian2_spikes,) = classifier.spikes(X, double=True), classifier.simulate(X, "runtime")
+    assert np.array_equal(jax_spikes, brian2_spikes)
+    for x, spikes in zip(X[:5], jax_spikes, strict=False):
+        n_steps = 5 * len(x)
+        assert np.array_equal(spikes[:n_steps], classifier.spikes([x], double=True)[0][0])
+        assert spikes[:n_steps].sum() > 0
+        assert not spikes[n_steps:].any()
+    # Spikes behind the end of a sequence count neither for the health of a layer nor where its weights start.
+    repeated = [np.concatenate([x] * 4)[: 9 - k % 5] for k, x in enumerate(X)]
+    mixed = SpikingClassifier([Layer(10)], n_epochs=1, batch_size=40, validation=0, learning_rate=1e-9).fit(repeated, y)
+    (spikes,) = mixed.spikes(repeated)
+    n_steps = 5 * sum(map(len, repeated))
+    assert mixed.history_[0]["spikes_0"] == pytest.approx(spikes.sum() / (10 * n_steps), rel=1e-4)
 
 
 def test_a_regressor_learns_a_filter_of_its_input():
@@ -151,6 +165,37 @@ def test_a_regressor_learns_a_filter_of_its_input():
     found = regressor.predict(X[50:])
     assert found.shape == (10, 30, 1)
     assert np.corrcoef(found[:, 5:].ravel(), y[50:, 5:].ravel())[0, 1] > 0.8
+    residual, spread = found[:, 5:] - y[50:, 5:], y[50:, 5:] - y[50:, 5:].mean()
+    assert regressor.score(X[50:], y[50:]) == pytest.approx(1 - (residual**2).sum() / (spread**2).sum())
+    shorter = [X[50, :20], X[51]]
+    answers = regressor.predict(shorter)
+    assert [answer.shape for answer in answers] == [(20, 1), (30, 1)]
+    np.testing.assert_allclose(answers[0], found[0, :20], rtol=1e-5)
+    np.testing.assert_allclose(answers[1], found[1], rtol=1e-5)
+
+
+def test_padding_has_no_part_in_the_scale_of_targets():
+    rng = np.random.default_rng(0)
+    X = [rng.random((n, 1)) for n in (3, 20)]
+    y = [100 + 10 * x for x in X]
+    regressor = SpikingRegressor([5], n_epochs=1, validation=0).fit(X, y)
+    assert regressor.y_mean_ == pytest.approx(np.concatenate(y).mean(0))
+    assert regressor.y_spread_ == pytest.approx(np.concatenate(y).std(0))
+
+
+def test_a_checkpoint_knows_the_time_constants_of_a_graph(tmp_path):
+    rng = np.random.default_rng(0)
+    X, y = rng.random((20, 3)), np.arange(20) % 2
+
+    def trained(tau_m):
+        graph = nx.DiGraph([(0, 1, {"weight": 1.0}), (1, 0, {"weight": 1.0})])
+        nx.set_node_attributes(graph, {0: 0.02, 1: tau_m}, "tau_m")
+        layer = Layer.of_graph(graph)
+        return SpikingClassifier([layer], n_epochs=1, validation=0, checkpoint=tmp_path / "state.h5").fit(X, y)
+
+    assert equal(trained(0.03), trained(0.03))  # the second one is the checkpoint of the first
+    with pytest.raises(ValueError, match=r"state.h5 belongs to a training with other settings, samples, neurons"):
+        trained(0.031)
 
 
 @pytest.mark.parametrize(
@@ -176,11 +221,11 @@ def test_settings_out_of_range_are_refused(digits, settings, said):
     [
         (np.full((4, 3), np.nan), [0, 1, 0, 1], "NaN or infinite values, first in sample 0"),
         (np.ones((4, 3)), [0, 1, 0], "4 samples, y has 3 labels"),
-        (np.ones((4, 3)), [0.5, 1, 0, 1], "no integers"),
-        (np.ones((4, 3)), [1, 1, 1, 1], "at least two classes"),
-        (np.ones(4), [0, 1, 0, 1], "X must have shape"),
+        (np.ones((4, 3)), [0.5, 1, 0, 1], "Unknown label type: continuous"),
+        (np.ones((4, 3)), [1, 1, 1, 1], "y has 1 class, 1; training needs at least two classes"),
+        (np.ones(4), [0, 1, 0, 1], "Expected 2D array, got 1D array"),
         ([np.ones((3, 2)), np.ones((3, 4))], [0, 1], "same features"),
-        ([np.ones((3, 2)), np.ones((0, 2))], [0, 1], "Sequence 1 has no frames"),
+        ([np.ones((3, 2)), np.ones((0, 2))], [0, 1], "Sequence 1 of X has no frames"),
     ],
 )
 def test_samples_that_are_none_are_refused(X, y, said):
@@ -191,5 +236,5 @@ def test_samples_that_are_none_are_refused(X, y, said):
 def test_other_features_than_in_training_are_refused(digits):
     X, _, y, _ = digits
     classifier = small(n_epochs=1).fit(X, y)
-    with pytest.raises(ValueError, match="10 features, but SpikingClassifier was trained with 64"):
+    with pytest.raises(ValueError, match="10 features, but SpikingClassifier is expecting 64 features"):
         classifier.predict(X[:, :10])

@@ -48,7 +48,7 @@ def in_brian2(group, target, X, W):
     Network(group, source, synapses, monitor, trace).run(T * DT, namespace={})
     spikes = np.zeros((T, N), bool)
     spikes[np.round(monitor.t / DT).astype(int), monitor.i] = True
-    return spikes, np.asarray(getattr(trace, f"{target}_")).T
+    return spikes, np.array(getattr(trace, f"{target}_")).T  # a copy: the monitor takes its memory along when it goes
 
 
 def in_jax(translation, target, X, W):

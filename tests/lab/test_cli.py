@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import webbrowser
 
 import pytest
 
@@ -52,6 +53,20 @@ def test_run_prints_metrics_and_paths(folder, capsys):
         f"{relative}/tables/powers.csv",
         f"{relative}/report.html",
     ]
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_show_opens_the_report_in_a_browser(is_there, folder, monkeypatch, capsys):
+    opened = []
+    monkeypatch.setattr(webbrowser, "open", lambda address: opened.append(address) or is_there)
+    assert main(["run", "power.py"]) == 0
+    (run,) = list_runs(folder / "runs")
+    assert main(["show", run.name, "--open"]) == int(not is_there)
+    assert opened == [(run.folder / "report.html").absolute().as_uri()]
+    assert ("hrsnn: There is no browser here. Copy " in capsys.readouterr().err) == (not is_there)
+    (run.folder / "report.html").unlink()
+    assert main(["show", run.name, "--open"]) == 1
+    assert "has no report: one is written when a run ends. It is done." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("order", [["--quick", "base=3"], ["base=3", "--quick"]])

@@ -133,3 +133,33 @@ def test_plain_setting_is_made_of_json_types():
 def test_type_that_text_cannot_give_is_refused(default):
     with pytest.raises(TypeError, match="cannot be a setting"):
         settings.kind(default)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "default", "said"),
+    [
+        ("n_neurons", 0, 100, "n_neurons must be an integer of at least 1, got 0"),
+        ("sizes", [10, 0], [100], "sizes must be an integer of at least 1, got 0"),
+        ("n_script", -1, 0, "n_script must be an integer of at least 0, got -1"),
+        ("max_retries", -1, 3, "max_retries must be an integer of at least 0, got -1"),
+        ("fractions", (0.5, 1.5), (0.1,), r"fractions must be in \(0, 1\], got 1.5"),
+        ("keep_neurons", 0.0, 0.1, r"keep_neurons must be in \(0, 1\], got 0"),
+        ("rate_max", -1 * Hz, 200 * Hz, "rate_max must be finite and not negative, got -1 Hz"),
+        ("gain", np.nan, 0.7, "gain must be finite and not negative, got nan"),
+        ("seeds", [0, -1], [0], "seed must be an integer in 0"),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused(name, value, default, said):
+    with pytest.raises(ValueError, match=said):
+        settings.check(name, value, default)
+    settings.check(name, default, default)
+
+
+def test_a_study_may_lower_a_bound_and_no_default_sets_none():
+    settings.check("bias", -1.0, 0.7, least=-np.inf)
+    settings.check("n_settle", 0, 1, least=0)
+    settings.check("offset", -1.0, -0.5)
+    settings.check("eta", -1.0, None)
+    settings.check("levels", None, 2)
+    with pytest.raises(ValueError, match="n_settle must be an integer of at least 0, got -1"):
+        settings.check("n_settle", -1, 1, least=0)

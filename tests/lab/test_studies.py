@@ -88,7 +88,9 @@ def test_run_folder_tells_all(tmp_path):
     run = circle(folder=tmp_path, n_points=200, levels=None)
     assert run.folder.parent == tmp_path / "circle"
     assert run.status == "done"
+    defaults = {"n_points": 1000, "duration": "350 ms", "rates": ["10 Hz", "20 Hz"], "levels": 2}
     assert read_json(run.folder / "config.json") == {
+        "defaults": {**defaults, "fail": False, "seed": 0},
         "study": "circle",
         "source": str(Path(__file__).resolve()),
         "question": "How near does a random estimate come to pi?\n\nPoints are drawn in a square.",
@@ -206,14 +208,17 @@ def test_report_holds_everything_in_one_file(run):
     figure.subplots().plot([1, 2])
     with run:
         path = run.figure("receptive_fields", figure)
-        run.save(accuracy=0.8125)
+        run.save(accuracy=0.8125, third=1 / 3)
         run.table("scores", [{"n": 1600, "kind": "<b>"}])
+        run.table("many", [{"n": k} for k in range(21)])
         run.declare(neuron="dv/dt = -v/tau_m : volt")
     assert path.read_bytes().startswith(b"\x89PNG")
     page = (run.folder / "report.html").read_text()
     for text in (
         "How near does a random estimate come to pi?",
         "0.8125",
+        "<td>0.33333</td>",
+        "<details><summary>21 rows</summary>",
         "receptive fields",
         "<td>1600</td><td>&lt;b&gt;</td>",
         "dv/dt = -v/tau_m : volt",
@@ -231,9 +236,23 @@ def test_command_of_a_report_gives_the_same_configuration(run):
 
     from hrsnn.lab.report import command
 
-    program, verb, source, *texts = shlex.split(command(run.config))
+    program, verb, source, *texts = shlex.split(command(run.config, all_settings=True))
     assert (program, verb, source) == ("hrsnn", "run", str(Path(__file__).resolve()))
     assert circle.configure(dict(text.split("=", 1) for text in texts)) == circle.defaults
+    assert command(run.config) == f"hrsnn run {source}"
+
+
+def test_command_of_a_report_names_what_was_changed(tmp_path):
+    from hrsnn.lab.report import command
+
+    run = circle(folder=tmp_path, quick=True, seed=3, n_points=10)  # n_points is as in quick runs
+    assert command(run.config) == f"hrsnn run {circle.source} --quick seed=3"
+    page = (run.folder / "report.html").read_text()
+    assert f">{command(run.config)}</pre>" in page
+    assert page.count("<tr class=changed>") == 1
+    assert "<tr class=changed><td>seed</td><td>3</td><td>0</td></tr>" in page
+    older = {name: value for name, value in run.config.items() if name != "defaults"}
+    assert command(older) == command(run.config, all_settings=True)
 
 
 def test_run_is_found_by_folder_name_and_study(tmp_path):

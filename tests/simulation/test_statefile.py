@@ -175,5 +175,5 @@ def test_resume_takes_only_the_training_it_belongs_to(path):
     arrays, settings = statefile.resume(path, "abc")
     assert_array_equal(arrays["w"], np.arange(3))
     assert settings["done"] == 3000
-    with pytest.raises(ValueError, match=r"belongs to a training with other settings, samples or back end.*Delete it"):
+    with pytest.raises(ValueError, match=r"with other settings, samples, neurons or back end.*Delete it"):
         statefile.resume(path, "abd")

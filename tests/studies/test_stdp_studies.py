@@ -22,6 +22,7 @@ from PIL import Image
 from hrsnn import datasets
 from hrsnn.lab.cli import main
 from hrsnn.lab.runs import list_runs
+from hrsnn.lab.studies import list_studies
 from hrsnn.studies import _stdp
 from hrsnn.studies._script import script
 from hrsnn.studies.speed import REFERENCE
@@ -64,9 +65,9 @@ def figures(run):
         ("mnist_stdp", "max_retries=-1", "max_retries must be an integer of at least 0, got -1"),
         ("caltech_stdp", "eta=-1", "PowerLawSTDP parameter eta must not be negative, got -1."),
         ("caltech_stdp", "connectivity=2", "connectivity must be in"),
-        ("stdp_threshold", "thresholds=0.1, -1", "threshold must"),
-        ("stdp_size", "sizes=100, 0", "n_neurons must be an integer of at least 1, got 0"),
-        ("stdp_spikes", "theta_plus=-1 mV", "AdaptiveConductanceLIF parameter theta_plus must not be negative"),
+        ("stdp_threshold", "thresholds=0.1, -1", "thresholds must be finite and not negative, got -1"),
+        ("stdp_size", "sizes=100, 0", "sizes must be an integer of at least 1, got 0"),
+        ("stdp_spikes", "theta_plus=-1 mV", "theta_plus must be finite and not negative, got -1 mV"),
         ("stdp_regimes", "n_neurons=0", "n_neurons must be an integer of at least 1, got 0"),
     ],
 )
@@ -76,6 +77,40 @@ def test_settings_are_checked_before_data_are_looked_for(name, setting, message,
     monkeypatch.setitem(_stdp.IMAGES, "mnist", datasets.mnist)
     assert main(["run", name, setting, "--folder", str(tmp_path)]) == 1
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "message"),
+    [
+        ("stdp_anywhere", "seeds=-1", "seed must be an integer in 0"),
+        ("multimodal", "fraction=2", "fraction must be in (0, 1], got 2"),
+        ("missing_modality", "sizes=0", "sizes must be an integer of at least 1, got 0"),
+        ("spoken_digits", "rate_max=200 ms", "rate_max must be a quantity like '200 Hz', got '200 ms'"),
+        ("limited_data", "fractions=0.1, -0.1", "fractions must be in (0, 1], got -0.1"),
+        ("pruning_lnp", "keep_synapses=1.2", "keep_synapses must be in (0, 1], got 1.2"),
+        ("surrogate", "learning_rate=-1", "learning_rate must be finite and not negative, got -1"),
+        ("surrogate", "n_epochs=0", "n_epochs must be an integer of at least 1, got 0"),
+    ],
+)
+def test_settings_are_checked_before_there_is_a_run(name, setting, message, tmp_path, capsys):
+    assert main(["run", name, setting, "--folder", str(tmp_path)]) == 1
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_study_starts_with_a_number_that_cannot_be():
+    """Every number with a default, in every study: units, and below the lowest value."""
+    refused = 0
+    for name, item in list_studies().items():
+        for setting, default in item.defaults.items():
+            first = default[0] if isinstance(default, list | tuple) and default else default
+            if first is None or isinstance(first, bool | str) or (name, setting) == ("lorenz", "bias"):
+                continue
+            wrong = -first if first else -1
+            with pytest.raises(ValueError, match="must be"):
+                item.configure({setting: [wrong] if first is not default else wrong})
+            refused += 1
+    assert refused > 200
 
 
 @pytest.fixture(scope="module")
