@@ -61,6 +61,7 @@ def competing_layer(classifier: STDPClassifier, linearise: Quantity | None) -> C
     name, n = type(own.neuron).__name__, own.n_neurons
     given = {key: np.asarray(value) for key, value in own.neuron.values() if f"exc.{key}" not in presenter.values}
     given |= {key: presenter.values[f"exc.{key}"] for key in own.neuron.parameters if f"exc.{key}" in presenter.values}
+    given |= {key: np.asarray(float(value)) for key, value in own.neuron.frozen.items()}  # as it reads
     p = {key: np.broadcast_to(np.asarray(value, float), (n,)) for key, value in given.items()}
     if own.neuron.equations in CONDUCTANCES:
         if linearise is None:

@@ -18,7 +18,7 @@ from sklearn.exceptions import NotFittedError
 from hrsnn import Gamma, LatencyEncoder, STDPClassifier
 from hrsnn.exchange import LossyExport, PerNeuron, from_nir, read, to_nir, write
 from hrsnn.gradient import Layer, SpikingClassifier, SpikingNetwork, SpikingRegressor
-from hrsnn.models import IF, LIF, AdaptiveConductanceLIF, AdaptiveCurrentLIF, AdaptiveLIF, BiasedLIF, DeltaLIF
+from hrsnn.models import IF, LIF, AdaptiveCurrentLIF, AdaptiveLIF, BiasedLIF, CompetingLIF, DeltaLIF
 from hrsnn.stdp.health import HealthWarning
 
 WIDE = Gamma(20 * ms, 3, low=2 * ms)
@@ -323,12 +323,12 @@ def test_nodes_of_what_stdp_has_trained_have_its_values(competing, tmp_path):
 
 def test_conductances_are_refused_or_linearised():
     X = np.random.default_rng(0).random((20, 5))
-    small = dict(neuron=AdaptiveConductanceLIF(), n_epochs=1, thresholds="mean", w_total=60.0, backend="runtime")
+    small = dict(neuron=CompetingLIF(), n_epochs=1, thresholds="mean", w_total=60.0, backend="runtime")
     small["encoder"] = LatencyEncoder(10 * ms, 5 * ms)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", HealthWarning)
         classifier = STDPClassifier(3, **small).fit(X)
-    with pytest.raises(ValueError, match=r"NIR has no conductances, and AdaptiveConductanceLIF has.*linearise=-60\*mV"):
+    with pytest.raises(ValueError, match=r"NIR has no conductances, and CompetingLIF has.*linearise=-60\*mV"):
         to_nir(classifier)
     with (
         pytest.warns(LossyExport, match="no refractory period"),
