@@ -66,13 +66,9 @@ class SpikingEstimator(BaseEstimator):
 
     def _train(self, data: dict[str, np.ndarray], n_outputs: int, stratify: Any, weights: Any = None) -> None:
         training = self._training()
-        samples = data["X"]
         if weights is None:
-            self.n_features_in_ = samples.shape[2]
-            self._build()
-            first = samples[stream(self.seed, Gradients.WEIGHTS).permutation(len(samples))[: self.batch_size]]
-            layers = self.network_.calibrated(self.network_.weights(), first, float(self.rate * self.dt))
-            weights = {"layers": layers, "readout": self._readout(n_outputs)}
+            self.n_features_in_ = data["X"].shape[2]
+            weights = self._start(data["X"], n_outputs)
         held_out = None
         if self.validation:
             held_in, held_out = self._split(data, stratify)
@@ -81,15 +77,22 @@ class SpikingEstimator(BaseEstimator):
         weights, self.history_ = training.fit(self._mean_loss, weights, data, held_out, repr(sorted(decisive.items())))
         self.weights_ = jax.tree.map(np.asarray, weights)
 
+    def _start(self, samples: np.ndarray, n_outputs: int) -> dict[str, Any]:
+        """Build the network, and return its weights before the training."""
+        fail_for_dimension_mismatch(self.rate, Hz, "rate must be a rate")
+        if not 0 < float(self.rate * self.dt) < 0.5:
+            raise ValueError(f"rate must be positive, and below a spike in two time steps, got {self.rate}.")
+        self._build()
+        first = samples[stream(self.seed, Gradients.WEIGHTS).permutation(len(samples))[: self.batch_size]]
+        layers = self.network_.calibrated(self.network_.weights(), first, float(self.rate * self.dt))
+        return {"layers": layers, "readout": self._readout(n_outputs)}
+
     def _training(self) -> Training:
         check_seed(self.seed)
         if not 0 <= self.validation < 1:
             raise ValueError(f"validation must be a share in [0, 1), got {self.validation!r}.")
         if self.patience is not None and not self.validation:
             raise ValueError("patience needs samples that are held out: set validation to their share.")
-        fail_for_dimension_mismatch(self.rate, Hz, "rate must be a rate")
-        if not 0 < float(self.rate * self.dt) < 0.5:
-            raise ValueError(f"rate must be positive, and below a spike in two time steps, got {self.rate}.")
         settings = ("n_epochs", "batch_size", "learning_rate", "schedule", "clip", "patience", "checkpoint", "seed")
         return Training(**{name: getattr(self, name) for name in settings})
 
