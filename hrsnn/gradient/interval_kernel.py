@@ -136,16 +136,16 @@ template <typename real> void by_heights(const Synapses<real>& all, const real* 
 }
 
 // The derivative by the spikes: what one would add (first term of eq. 9), and what it would do to later intervals
-// (second term), left out where it is not below (sign 1) or not above zero (sign -1): eq. 10. A few neurons at a time,
-// whose weights at all intervals stay in the cache; rows are filled up with zeros to whole vectors.
+// (second term), left out where it is not below (sign 1) or not above zero (sign -1): eq. 10. A few neurons of a few
+// samples at a time, so that what is kept stays in the cache; rows are filled up with zeros to whole vectors.
 template <typename real>
 void by_spikes(const Synapses<real>& all, int64_t sign, const real* spikes, const real* delta, real* out)
 {
-    const int64_t WIDTH = 8, LANES = 16;
+    const int64_t WIDTH = 16, SAMPLES = 8, LANES = 16;
     const Size n = all.n;
     const int64_t n_rows = n.steps*n.samples, length = (n.post + LANES - 1) / LANES*LANES;
-    std::vector<real> table(WIDTH*n.steps*length), given(n_rows*length), pull(n_rows*WIDTH), carried(n.samples*WIDTH);
-    std::vector<int32_t> intervals(n_rows*WIDTH), last(n.samples*WIDTH);
+    std::vector<real> table(WIDTH*n.steps*length), given(n_rows*length), pull(n.steps*SAMPLES*WIDTH);
+    std::vector<int32_t> intervals(n.steps*SAMPLES*WIDTH);
     for (int64_t row = 0; row < n_rows; row++)
         std::copy(delta + row*n.post, delta + (row + 1)*n.post, given.begin() + row*length);
     for (int64_t start = 0; start < n.pre; start += WIDTH) {
@@ -154,39 +154,46 @@ void by_spikes(const Synapses<real>& all, int64_t sign, const real* spikes, cons
             all.weights(table.data() + k*length, start + k / n.steps, k % n.steps + 1);
             all.scale(table.data() + k*length, start + k / n.steps);
         }
-        std::fill(last.begin(), last.end(), -1);
-        for (int64_t row = 0; row < n_rows; row++) {
-            const int32_t step = row / n.samples;
-            const real* __restrict from = given.data() + row*length;
-            for (int64_t i = 0; i < width; i++) {
-                int32_t& before = last[row % n.samples*WIDTH + i];
-                const int32_t phi = step - before;
-                const real* __restrict w = table.data() + (i*n.steps + phi - 1)*length;
-                real direct = 0, slope = 0, part[LANES] = {};
-                for (int64_t j = 0; j < length; j += LANES)
-                    for (int64_t lane = 0; lane < LANES; lane++) part[lane] += w[j + lane]*from[j + lane];
-                for (real value : part) direct += value;
-                if (spikes[row*n.pre + start + i] != 0) {
-                    const real* centre = all.mu + (start + i)*n.post;
-                    const real* spread = all.sigma + (start + i)*n.post;
-                    for (int64_t j = 0; j < n.post; j++)
-                        slope -= w[j]*from[j]*(phi - centre[j]) / (spread[j]*spread[j]);
-                    if (sign && slope*sign >= 0) slope = 0;
-                    before = step;
+        for (int64_t sample = 0; sample < n.samples; sample += SAMPLES) {
+            const int64_t n_now = std::min(SAMPLES, n.samples - sample);
+            int32_t last[SAMPLES*WIDTH];
+            std::fill(last, last + SAMPLES*WIDTH, -1);
+            for (int32_t step = 0; step < n.steps; step++)
+                for (int64_t b = 0; b < n_now; b++) {
+                    const int64_t row = step*n.samples + sample + b, kept = (step*SAMPLES + b)*WIDTH;
+                    const real* __restrict from = given.data() + row*length;
+                    const real* fired = spikes + row*n.pre + start;
+                    for (int64_t i = 0; i < width; i++) {
+                        const int32_t phi = step - last[b*WIDTH + i];
+                        const real* __restrict w = table.data() + (i*n.steps + phi - 1)*length;
+                        real direct = 0, slope = 0, part[LANES] = {};
+                        for (int64_t j = 0; j < length; j += LANES)
+                            for (int64_t lane = 0; lane < LANES; lane++) part[lane] += w[j + lane]*from[j + lane];
+                        for (real value : part) direct += value;
+                        if (fired[i] != 0) {
+                            const real* centre = all.mu + (start + i)*n.post;
+                            const real* spread = all.sigma + (start + i)*n.post;
+                            for (int64_t j = 0; j < n.post; j++)
+                                slope -= w[j]*from[j]*(phi - centre[j]) / (spread[j]*spread[j]);
+                            if (sign && slope*sign >= 0) slope = 0;
+                            last[b*WIDTH + i] = step;
+                        }
+                        out[row*n.pre + start + i] = direct;
+                        pull[kept + i] = slope;
+                        intervals[kept + i] = phi;
+                    }
                 }
-                out[row*n.pre + start + i] = direct;
-                pull[row*WIDTH + i] = slope;
-                intervals[row*WIDTH + i] = phi;
-            }
+            real later[SAMPLES*WIDTH] = {};
+            for (int32_t step = n.steps - 1; step >= 0; step--)
+                for (int64_t b = 0; b < n_now; b++) {
+                    const int64_t place = (step*n.samples + sample + b)*n.pre + start, kept = (step*SAMPLES + b)*WIDTH;
+                    for (int64_t i = 0; i < width; i++) {
+                        real& back = later[b*WIDTH + i];
+                        out[place + i] -= intervals[kept + i]*back;
+                        back = pull[kept + i] + back*(1 - spikes[place + i]);
+                    }
+                }
         }
-        std::fill(carried.begin(), carried.end(), real(0));
-        for (int64_t row = n_rows - 1; row >= 0; row--)
-            for (int64_t i = 0; i < width; i++) {
-                const int64_t place = row*n.pre + start + i;
-                real& later = carried[row % n.samples*WIDTH + i];
-                out[place] -= intervals[row*WIDTH + i]*later;
-                later = pull[row*WIDTH + i] + later*(1 - spikes[place]);
-            }
     }
 }
 
