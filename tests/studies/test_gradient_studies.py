@@ -60,7 +60,7 @@ def test_gradient_speed_measures_both_forms_of_one_network(tmp_path):
 @pytest.mark.cpp
 def test_imsnn_compares_networks_and_their_spikes_with_brian2(tmp_path, monkeypatch):
     monkeypatch.setitem(prefs, "codegen.target", "numpy")
-    small = ["hidden=[16]", "n_train=500", "n_test=100", "n_epochs=5", "batch_size=20", "n_compared=3"]
+    small = ["hidden=[12]", "n_train=400", "n_test=50", "n_epochs=4", "batch_size=20", "n_compared=1"]
     run = study(tmp_path, "imsnn", "data=digits", *small, "backend=runtime")
     assert run.metrics["spikes_different"] == 0
     assert run.metrics["accuracy_imsnn"] > 0.4
