@@ -109,8 +109,8 @@ class IntervalNetwork:
         """Return the spikes of the inputs, array of shape (n_steps, n_samples, n_inputs), for values in [0, 1]."""
         low, high = (float(rate * self.dt) for rate in self.rates)
         interval = jnp.where(X > 0, jnp.floor(1 / (low + X * (high - low)) + 0.5), jnp.inf)
-        fired = jnp.floor((jnp.arange(self.n_steps + 1, dtype=X.dtype)[:, None, None] + 0.5) / interval)
-        return jnp.diff(fired, axis=0)
+        middle = jnp.arange(self.n_steps, dtype=X.dtype)[:, None, None] + 0.5  # far from where rounding could matter
+        return jnp.floor((middle + 1) / interval) - jnp.floor(middle / interval)
 
     def run(self, weights: Sequence[Any], X: Any, record: bool = False) -> Activity:
         """Show samples, from rest.
