@@ -135,64 +135,65 @@ template <typename real> void by_heights(const Synapses<real>& all, const real* 
     }
 }
 
-// The derivative by the spikes: what one would add (first term of eq. 9), and what it would do to later intervals
-// (second term), left out where it is not below (sign 1) or not above zero (sign -1): eq. 10. A few neurons of a few
-// samples at a time, so that what is kept stays in the cache; rows are filled up with zeros to whole vectors.
+// The derivative by the spikes: what one would add (first term of eq. 9), and what it would do to the interval before
+// the next spike (second term), left out where it is not below (sign 1) or not above zero (sign -1): eq. 10.
 template <typename real>
 void by_spikes(const Synapses<real>& all, int64_t sign, const real* spikes, const real* delta, real* out)
 {
-    const int64_t WIDTH = 16, SAMPLES = 8, LANES = 16;
     const Size n = all.n;
-    const int64_t n_rows = n.steps*n.samples, length = (n.post + LANES - 1) / LANES*LANES;
-    std::vector<real> table(WIDTH*n.steps*length), given(n_rows*length), pull(n.steps*SAMPLES*WIDTH);
-    std::vector<int32_t> intervals(n.steps*SAMPLES*WIDTH);
-    for (int64_t row = 0; row < n_rows; row++)
-        std::copy(delta + row*n.post, delta + (row + 1)*n.post, given.begin() + row*length);
-    for (int64_t start = 0; start < n.pre; start += WIDTH) {
-        const int64_t width = std::min(WIDTH, n.pre - start);
-        for (int64_t k = 0; k < width*n.steps; k++) {
-            all.weights(table.data() + k*length, start + k / n.steps, k % n.steps + 1);
-            all.scale(table.data() + k*length, start + k / n.steps);
+    std::vector<real> kept(n.post), turned(n.post*n.pre), table(n.steps*n.post);
+    std::vector<std::vector<int32_t>> fired(n.pre*n.samples);
+    for (int32_t step = 0; step < n.steps; step++) {  // as if none had fired: one interval, a matrix product
+        for (int64_t i = 0; i < n.pre; i++) {
+            all.weights(kept.data(), i, step + 1);
+            all.scale(kept.data(), i);
+            for (int64_t j = 0; j < n.post; j++) turned[j*n.pre + i] = kept[j];
         }
-        for (int64_t sample = 0; sample < n.samples; sample += SAMPLES) {
-            const int64_t n_now = std::min(SAMPLES, n.samples - sample);
-            int32_t last[SAMPLES*WIDTH];
-            std::fill(last, last + SAMPLES*WIDTH, -1);
-            for (int32_t step = 0; step < n.steps; step++)
-                for (int64_t b = 0; b < n_now; b++) {
-                    const int64_t row = step*n.samples + sample + b, kept = (step*SAMPLES + b)*WIDTH;
-                    const real* __restrict from = given.data() + row*length;
-                    const real* fired = spikes + row*n.pre + start;
-                    for (int64_t i = 0; i < width; i++) {
-                        const int32_t phi = step - last[b*WIDTH + i];
-                        const real* __restrict w = table.data() + (i*n.steps + phi - 1)*length;
-                        real direct = 0, slope = 0, part[LANES] = {};
-                        for (int64_t j = 0; j < length; j += LANES)
-                            for (int64_t lane = 0; lane < LANES; lane++) part[lane] += w[j + lane]*from[j + lane];
-                        for (real value : part) direct += value;
-                        if (fired[i] != 0) {
-                            const real* centre = all.mu + (start + i)*n.post;
-                            const real* spread = all.sigma + (start + i)*n.post;
-                            for (int64_t j = 0; j < n.post; j++)
-                                slope -= w[j]*from[j]*(phi - centre[j]) / (spread[j]*spread[j]);
-                            if (sign && slope*sign >= 0) slope = 0;
-                            last[b*WIDTH + i] = step;
-                        }
-                        out[row*n.pre + start + i] = direct;
-                        pull[kept + i] = slope;
-                        intervals[kept + i] = phi;
-                    }
+        for (int64_t sample = 0; sample < n.samples; sample++) {
+            const int64_t row = step*n.samples + sample;
+            real* __restrict to = out + row*n.pre;
+            std::fill(to, to + n.pre, real(0));
+            for (int64_t j = 0; j < n.post; j++) {
+                const real* __restrict w = turned.data() + j*n.pre;
+                const real from = delta[row*n.post + j];
+                for (int64_t i = 0; i < n.pre; i++) to[i] += w[i]*from;
+            }
+            for (int64_t i = 0; i < n.pre; i++)
+                if (spikes[row*n.pre + i] != 0) fired[i*n.samples + sample].push_back(step);
+        }
+    }
+    for (int64_t i = 0; i < n.pre; i++) {  // those that have, from spike to spike
+        bool is_filled = false;
+        for (int64_t sample = 0; sample < n.samples; sample++) {
+            const std::vector<int32_t>& times = fired[i*n.samples + sample];
+            for (int32_t phi = 1; phi <= n.steps && !times.empty() && !is_filled; phi++) {
+                all.weights(table.data() + (phi - 1)*n.post, i, phi);
+                all.scale(table.data() + (phi - 1)*n.post, i);
+            }
+            is_filled |= !times.empty();
+            int32_t before = -1, interval = 0;
+            for (size_t k = 0; k < times.size(); k++) {
+                const int32_t now = times[k], next = k + 1 < times.size() ? times[k + 1] : n.steps - 1;
+                const real* w = table.data() + (now - before - 1)*n.post;
+                const real* from = delta + (now*n.samples + sample)*n.post;
+                real slope = 0;
+                for (int64_t j = 0; j < n.post; j++) {
+                    const real width = all.sigma[i*n.post + j];
+                    slope -= w[j]*from[j]*(now - before - all.mu[i*n.post + j]) / (width*width);
                 }
-            real later[SAMPLES*WIDTH] = {};
-            for (int32_t step = n.steps - 1; step >= 0; step--)
-                for (int64_t b = 0; b < n_now; b++) {
-                    const int64_t place = (step*n.samples + sample + b)*n.pre + start, kept = (step*SAMPLES + b)*WIDTH;
-                    for (int64_t i = 0; i < width; i++) {
-                        real& back = later[b*WIDTH + i];
-                        out[place + i] -= intervals[kept + i]*back;
-                        back = pull[kept + i] + back*(1 - spikes[place + i]);
-                    }
+                if (!sign || slope*sign < 0)
+                    for (int32_t step = std::max(before, 0); step < now; step++)
+                        out[(step*n.samples + sample)*n.pre + i] -= slope*(step > before ? step - before : interval);
+                for (int32_t step = now + 1; step <= next; step++) {
+                    const real* __restrict own = table.data() + (step - now - 1)*n.post;
+                    const real* __restrict given = delta + (step*n.samples + sample)*n.post;
+                    real direct = 0;
+                    for (int64_t j = 0; j < n.post; j++) direct += own[j]*given[j];
+                    out[(step*n.samples + sample)*n.pre + i] = direct;
                 }
+                interval = now - before;
+                before = now;
+            }
         }
     }
 }
