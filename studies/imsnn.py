@@ -20,7 +20,7 @@ from hrsnn.models import DeltaLIF, IntervalModulated, Static
 from hrsnn.simulation.model import SynapseModel
 from hrsnn.studies import _stdp
 
-#: The synapse and which derivatives by intervals are suppressed; the published spikes of a neuron with 500 neurons.
+#: What tells the networks apart: the synapse, and which derivatives by intervals are suppressed.
 NETWORKS: dict[str, dict[str, Any]] = {
     "IMSNN": dict(suppress="positive"),
     "SNN": dict(synapse=Static()),
