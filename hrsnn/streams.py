@@ -42,6 +42,7 @@ class Gradients(IntEnum):
     WEIGHTS = 1  # initial weights
     VALIDATION = 2  # samples that are held out of training
     ORDER = 3  # of the samples of an epoch
+    SYNAPSES = 4  # parameters of the synapses to each layer
 
 
 class Searching(IntEnum):

@@ -1,23 +1,24 @@
-"""Seconds of a gradient through a declared recurrent network, against the same network written by hand."""
+"""Seconds of a gradient: a declared network against one by hand, and spikes against arrays of all synapses."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
-from brian2 import ms
+from brian2 import Hz, ms
 
 from hrsnn import plots
 from hrsnn.lab import main, study
-from hrsnn.laws import Gamma
-from hrsnn.models import LIF
+from hrsnn.laws import Gamma, Uniform
+from hrsnn.models import LIF, IntervalModulated
 
 REFERENCE = Path(__file__).parent.parent / "tests" / "reference" / "lif_jax.py"
 
@@ -105,10 +106,73 @@ def gradient_speed(
     run.figure("seconds", figure)
 
 
-def _timed(function: Callable[[], Any]) -> float:
-    start = perf_counter()
+@study(quick=dict(n_hidden=40, n_samples=16, repeats=1))
+def interval_speed(run, n_hidden=500, n_samples=128, repeats=3, one_core=True, seed=0):
+    """Measure what interval-modulated synapses cost, by spikes and by arrays of all synapses.
+
+    784 inputs of which a fifth is not 0, as in MNIST, n_hidden neurons, 100 time steps; values and derivatives by
+    the heights, in single precision; seconds are those of the processor. sparse: the compiled kernel; dense: all
+    synapses in every time step. They take turns; the ratio is the median of ratios within a turn, and the run checks
+    that both give equal derivatives.
+
+    seconds_network: a forward and backward pass of 784-n_hidden-10 by the kernel. memory_gb: what XLA sets aside for
+    it, by its own account; peak_gb: the largest memory of this process, before the dense form is run.
+    """
+    if one_core and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before JAX counts the cores; for good
+    import jax
+    import jax.numpy as jnp
+
+    from hrsnn.gradient import IntervalNetwork, intervals
+
+    synapse = IntervalModulated(mu=Uniform(10 * ms, 35 * ms), sigma=Uniform(5 * ms, 15 * ms))
+    rates = (28.5 * Hz, 100 * Hz)
+    network = IntervalNetwork((784, n_hidden, 10), synapse, 100 * ms, rates, 100 * ms, 1 * ms, "positive", seed)
+    rng = np.random.default_rng(seed)
+    X = (rng.random((n_samples, 784)) * (rng.random((n_samples, 784)) < 0.19)).astype(np.float32)
+    weights, spikes = network.weights(), network.encode(jnp.asarray(X))
+    whole = jax.jit(jax.value_and_grad(lambda weights, X: jnp.sum(jnp.square(network.run(weights, X).traces))))
+    network_s = [
+        _timed(lambda: jax.block_until_ready(whole(weights, X[:, None])), process_time) for _ in range(1 + repeats)
+    ]
+    run.save(seconds_network=median(network_s[1:]), peak_gb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+    used = whole.lower(weights, X[:, None]).compile().memory_analysis()
+    if used is not None:
+        run.save(memory_gb=used.temp_size_in_bytes / 1e9)
+    mu, sigma = (jnp.asarray(network.constants[0][key] / float(network.dt), jnp.float32) for key in ("mu", "sigma"))
+    delta = jnp.asarray(rng.standard_normal((network.n_steps, n_samples, n_hidden)), jnp.float32)
+
+    def passes(form: Any) -> Callable[[], Any]:
+        def total(h: Any, spikes: Any) -> Any:
+            out = form(1, True, spikes, h, mu, sigma)
+            return jnp.sum(out * delta), out
+
+        slopes = jax.jit(jax.grad(total, has_aux=True))
+        return lambda: jax.block_until_ready(slopes(weights[0], spikes))[0]
+
+    forms = {"sparse": passes(intervals.sparse), "dense": passes(intervals.dense)}
+    first, second = (np.asarray(form()) for form in forms.values())  # compiles
+    if not np.allclose(first, second, rtol=1e-3, atol=1e-3 * np.abs(second).max()):
+        raise RuntimeError(f"The forms differ by up to {np.abs(first - second).max():g} of {np.abs(second).max():g}.")
+    turns = [
+        {name: _timed(form, process_time) for name, form in forms.items()}
+        for _ in run.progress(range(repeats), label="turns")
+    ]
+    rows = [{"form": name, "seconds": median(turn[name] for turn in turns)} for name in forms]
+    run.table("synapses", rows)
+    run.save(**{f"seconds_{row['form']}": row["seconds"] for row in rows})
+    run.save(ratio=median(turn["dense"] / turn["sparse"] for turn in turns), spikes=float(spikes.sum()) / n_samples)
+    figure, axes = plots.figure()
+    axes.barh([row["form"] for row in rows], [row["seconds"] for row in rows], color=plots.COLOURS[0])
+    axes.set_xlabel("seconds forward and backward")
+    axes.set_xscale("log")
+    run.figure("seconds", figure)
+
+
+def _timed(function: Callable[[], Any], clock: Callable[[], float] = perf_counter) -> float:
+    start = clock()
     function()
-    return perf_counter() - start
+    return clock() - start
 
 
 def _load(path: Path) -> Any:

@@ -100,6 +100,10 @@ def to_nir(
                 f"{type(trained).__name__}."
             )
         check_is_fitted(trained, "weights_")
+        if not isinstance(trained.network_, SpikingNetwork):
+            raise TypeError(
+                f"NIR has no synapses that depend on intervals: {type(trained).__name__} cannot be written."
+            )
         network, found, estimator = trained.network_, trained.weights_["layers"], trained
     clock = Clock(float(network.dt), _euler(euler))
     nodes, edges = _layers(network, Simulation(network, found).state, clock)

@@ -21,6 +21,9 @@ __getattr__, __dir__, __all__ = lazy(
     {
         "estimators": ["SpikingClassifier"],
         "forecaster": ["SpikingForecaster"],
+        "imsnn": ["IMSNNClassifier"],
+        "interval_network": ["IntervalNetwork"],
+        "intervals": ["through_intervals"],
         "network": ["Activity", "Layer", "SpikingNetwork"],
         "regressor": ["SpikingRegressor"],
         "surrogates": ["FastSigmoid", "MultiGaussian", "SpikeTime", "Surrogate", "Triangle"],

@@ -17,7 +17,7 @@ from hrsnn.laws import Law, Uniform
 from hrsnn.simulation.engine import Blueprint, engine
 from hrsnn.simulation.functions import FUNCTIONS
 
-__all__ = ["Simulation"]
+__all__ = ["Simulation", "law"]
 
 BLOCK = 4096  # frames of a run, at most
 
@@ -35,6 +35,9 @@ class Simulation:
     backend : {"auto", "runtime", "cpp", "cuda"}, optional
         The choice of ``hrsnn.use_backend`` if None.
     """
+
+    variables: Sequence[str] = ("w",)  # of a synapse
+    fires = "u != 0"  # when an input fires, by its value u and the time step of its frame
 
     def __init__(self, network: SpikingNetwork, weights: Sequence[Any], backend: str | None = None):
         for layer in network.layers:
@@ -77,18 +80,22 @@ class Simulation:
         """Return what the engine builds, for ``block`` frames."""
         network = self.network
         layers = [(layer.neuron.code(), sorted(layer.own), layer.n_neurons, layer.target) for layer in network.layers]
-        settings = (layers, network.projections, network.n_inputs, network.n_steps, str(network.dt), block)
+        settings = (layers, network.projections, network.n_inputs, network.n_steps, str(network.dt), block, self.text())
         sizes: dict[str, int] = {}
         for name, source, target in self._synapses():
             size = source * target
-            sizes |= {f"{name}.{variable}": size for variable in ("_synaptic_pre", "_synaptic_post", "w")}
+            sizes |= {f"{name}.{key}": size for key in ("_synaptic_pre", "_synaptic_post", *self.variables)}
         return Blueprint(
             build=lambda: self.build(block),
             duration=block * network.n_steps * network.dt,
             signature=repr(settings),
             sizes=sizes,
-            sources=(sys.modules[__name__],),
+            sources=tuple(sys.modules[kind.__module__] for kind in type(self).__mro__[:-1]),
         )
+
+    def text(self) -> str:
+        """Return the text of inputs and synapses, which decides the program."""
+        return self.fires
 
     def build(self, block: int) -> Network:
         """Return the Brian2 network: ``input``, ``layer_0``..., synapses ``w_0``, ``recurrent_0``..."""
@@ -99,20 +106,20 @@ class Simulation:
         control = self._control(rests)
         source = NeuronGroup(
             network.n_inputs,
-            "u : 1\nk : integer (linked)",
-            threshold="u != 0",
+            "u : 1\nk : integer (linked)\nstep : integer (linked)",
+            threshold=self.fires,
             reset="",
             namespace={**FUNCTIONS, "samples": values},
             dt=network.dt,
             name="input",
         )
-        source.k = linked_var(control, "k")
+        source.k, source.step = linked_var(control, "k"), linked_var(control, "step")
         source.run_regularly("u = samples(k*second, i)", clock=framing, when="before_groups")
         objects: list[Any] = [control, source]
         groups = []
         for number, layer in enumerate(network.layers):
             names = {*layer.neuron.heterogeneous, *layer.own}
-            laws = {key: _law(layer.neuron.parameters[key]) for key in sorted(names)}
+            laws = {key: law(layer.neuron.parameters[key]) for key in sorted(names)}
             model = type(layer.neuron)(**{**layer.neuron.parameters, **laws})
             group = model.build(
                 layer.n_neurons,
@@ -202,6 +209,6 @@ class Simulation:
         spikes[sample[real], step[real], i[real]] = True
 
 
-def _law(value: Any) -> Law:
+def law(value: Any) -> Law:
     """Return the law itself, or one with the unit of a number: the values are state."""
     return value if isinstance(value, Law) else Uniform(value, value + Quantity(1, dim=get_dimensions(value)))

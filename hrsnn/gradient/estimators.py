@@ -76,11 +76,7 @@ class SpikingEstimator(BaseEstimator):
     def _train(self, data: dict[str, np.ndarray], n_outputs: int, stratify: Any, weights: Any = None) -> None:
         training = self._training()
         if weights is None:
-            self._build()
-            rows = stream(self.seed, Gradients.WEIGHTS).permutation(len(data["X"]))[: self.batch_size]
-            first = filled(data["X"][rows], data["length"][rows])
-            layers = self.network_.calibrated(self.network_.weights(), first, float(self.rate * self.dt))
-            weights = {"layers": layers, "readout": self._readout(n_outputs)}
+            weights = self._start(data, n_outputs)
         held_out = None
         if self.validation:
             held_in, held_out = self._split(data, stratify)
@@ -102,15 +98,23 @@ class SpikingEstimator(BaseEstimator):
         ]
         return repr([sorted(decisive.items()), layers, neurons])
 
+    def _start(self, data: dict[str, np.ndarray], n_outputs: int) -> dict[str, Any]:
+        """Build the network, and return its weights before the training."""
+        fail_for_dimension_mismatch(self.rate, Hz, "rate must be a rate")
+        if not 0 < float(self.rate * self.dt) < 0.5:
+            raise ValueError(f"rate must be positive, and below a spike in two time steps, got {self.rate}.")
+        self._build()
+        rows = stream(self.seed, Gradients.WEIGHTS).permutation(len(data["X"]))[: self.batch_size]
+        first = filled(data["X"][rows], data["length"][rows])
+        layers = self.network_.calibrated(self.network_.weights(), first, float(self.rate * self.dt))
+        return {"layers": layers, "readout": self._readout(n_outputs)}
+
     def _training(self) -> Training:
         check_seed(self.seed)
         if not 0 <= self.validation < 1:
             raise ValueError(f"validation must be a share in [0, 1), got {self.validation!r}.")
         if self.patience is not None and not self.validation:
             raise ValueError("patience needs samples that are held out: set validation to their share.")
-        fail_for_dimension_mismatch(self.rate, Hz, "rate must be a rate")
-        if not 0 < float(self.rate * self.dt) < 0.5:
-            raise ValueError(f"rate must be positive, and below a spike in two time steps, got {self.rate}.")
         settings = ("n_epochs", "batch_size", "learning_rate", "schedule", "clip", "patience", "checkpoint", "seed")
         return Training(**{name: getattr(self, name) for name in settings})
 

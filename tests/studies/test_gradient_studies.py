@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from brian2 import prefs
 
 from hrsnn.lab.cli import main
 from hrsnn.lab.runs import list_runs
@@ -54,3 +55,25 @@ def test_gradient_speed_measures_both_forms_of_one_network(tmp_path):
     assert metrics["ratio_declared"] == pytest.approx(ratio)
     assert {"declared", "by hand"} <= {row["form"] for row in rows(run, "passes")}
     assert 0 < metrics["memory_gb"] < 1
+
+
+@pytest.mark.cpp
+def test_imsnn_compares_networks_and_their_spikes_with_brian2(tmp_path, monkeypatch):
+    monkeypatch.setitem(prefs, "codegen.target", "numpy")
+    small = ["hidden=[12]", "n_train=400", "n_test=50", "n_epochs=4", "batch_size=20", "n_compared=1"]
+    run = study(tmp_path, "imsnn", "data=digits", *small, "backend=runtime")
+    assert run.metrics["spikes_different"] == 0
+    assert run.metrics["accuracy_imsnn"] > 0.4
+    assert run.metrics["spikes_imsnn"] < run.metrics["spikes_snn"]
+    table = rows(run, "networks")
+    assert [row["variant"] for row in table] == ["IMSNN", "SNN"]
+    for row in table:
+        assert float(row["spikes_0"]) == pytest.approx(float(row["spikes"]))
+        assert float(row["seconds"]) > 0
+
+
+@pytest.mark.cpp
+def test_interval_speed_measures_both_forms(tmp_path):
+    run = study(tmp_path, "interval_speed", "n_hidden=8", "n_samples=3", "one_core=no")
+    assert run.metrics["ratio"] == pytest.approx(run.metrics["seconds_dense"] / run.metrics["seconds_sparse"])
+    assert 0 < run.metrics["memory_gb"] < 1
