@@ -31,6 +31,9 @@ from hrsnn.simulation.program import (
 
 __all__ = ["Blueprint", "CppEngine", "Engine", "RuntimeEngine", "engine"]
 
+#: Source of a program that is not Brian2's.
+SOURCE = "program.cpp"
+
 #: In the source of a function: turns of a loop that calls it may write to the same place.
 SHARED = "// hrsnn: turns may meet"
 
@@ -119,11 +122,24 @@ class CppEngine(ProgramEngine):
 
     def generate(self, blueprint: Blueprint, work: Path) -> Manifest:
         """Write the source of a network to a folder; return where each variable is found."""
-        with standalone("cpp_standalone") as device:
-            return generate(blueprint, device, work)[1]
+        if blueprint.program is None:
+            with standalone("cpp_standalone") as device:
+                return generate(blueprint, device, work)[1]
+        program = blueprint.program()
+        (work / SOURCE).write_text(program.source)
+        for name, array in program.files.items():
+            array.tofile(work / name)
+        return program.manifest
 
     def compile(self, work: Path) -> None:
-        """Compile Brian2's source to ``main``: all code objects as one unit, a fraction of the time of each."""
+        """Compile the source in a folder to ``main``."""
+        compiler, _ = backends.compiler()
+        flags = backends.compile_flags()
+        header = ("-include", str(backends.precompiled_header()))
+        if (work / SOURCE).exists():
+            compile_all([(compiler, *flags, *header, SOURCE, "-o", "main")], work)
+            return
+        # Of Brian2's source all code objects become one unit, which takes a fraction of the time of each.
         loop = work / "network.cpp"
         # Brian2's loop asks for the processor's clock at every step: a system call slower than a small network.
         head, clock, tail = loop.read_text().rpartition("current = std::clock();")
@@ -142,9 +158,6 @@ class CppEngine(ProgramEngine):
             text = re.sub(r"^namespace \{", f"namespace unit_{k} {{", text, count=1, flags=re.MULTILINE)
             units.append(text.replace("using namespace brian;", f"using namespace brian; using namespace unit_{k};"))
         (work / "code_objects.cpp").write_text("\n".join(units))
-        compiler, _ = backends.compiler()
-        flags = backends.compile_flags()
-        header = ("-include", str(backends.precompiled_header()))
         # Since Brian2 2.10 the spike queues have a source of their own in brianlib.
         sources = sorted([*work.glob("*.cpp"), *work.glob("brianlib/*.cpp")], key=lambda path: -path.stat().st_size)
         compile_all(
