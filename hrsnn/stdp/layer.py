@@ -128,8 +128,9 @@ class CompetitiveLayer:
         )
         if self.dense_kernel and not able:
             raise ValueError(
-                "dense_kernel=True needs backend 'cpp', all synapses present and a synapse model that changes w alone "
-                "at postsynaptic spikes, without laws. Leave it at None to use it where it can."
+                "dense_kernel=True needs backend 'cpp', all synapses present, a synapse model that changes w alone at "
+                "postsynaptic spikes, without laws, a neuron with conductances g_e and g_i, and inhibition other than "
+                "'layer'. Leave it at None to use it where it can."
             )
         network = PresentationNetwork(
             n_input=self.n_inputs,
