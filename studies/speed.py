@@ -54,7 +54,8 @@ def speed(
     image; reference, a C++ program written by hand (only in a checkout, where its source is). All have the same
     equations, constants, images and number of retries. n_script images go through script and runtime, 0 leaves them
     out. pair: two ensembles of half the neurons each, the last quarter of the training joined by synapses that learn;
-    both see the images, which are as many inputs, and as active, as speech.
+    both see the images, which are as many inputs, and as active, as speech. reference pair: the hand-written program
+    twice, with half of the neurons each and nothing between them; the ratios of pair are to it.
 
     Training and test take turns over the forms, ``repeats`` times. Times are medians, ratios to the reference are
     medians of ratios within a turn. Each stands twice: wall time, and processor time of this process and its
@@ -116,6 +117,10 @@ def _size(
     if reference is not None:
         built["reference"] = {}
         times["reference"] = _reference(reference, work, X, X_test, size, seed, built["reference"])
+        if "pair" in times:
+            half, facts = size // 2, built.setdefault("reference pair", {})
+            own = [_reference(reference, work, X, X_test, half, seed + k, facts) for k in range(2)]
+            times["reference pair"] = lambda: _sum([measure() for measure in own])
     turns = [{form: measure() for form, measure in times.items()} for _ in range(repeats)]
     rows = [_row(form, size, built[form], turns) for form in times]
     if n_script:
@@ -174,6 +179,8 @@ def _reference(
     program: Path, work: Path, X: np.ndarray, X_test: np.ndarray, size: int, seed: int, facts: dict[str, Any]
 ) -> Callable[[], dict[str, tuple[float, float]]]:
     """Return what measures training and test of the hand-written program once, from weights of the same law."""
+    work = work / f"reference_{size}_{seed}"
+    work.mkdir(exist_ok=True)
     weights = 0.3 * (np.random.default_rng(seed).random((X.shape[1], size)) + 0.01)
     files = {"train": X, "test": X_test, "w": weights.astype("<f4")}
     for name, array in files.items():
@@ -200,6 +207,13 @@ def _reference(
         return {"train": train, "test": test}
 
     return measure
+
+
+def _sum(parts: list[dict[str, tuple[float, float]]]) -> dict[str, tuple[float, float]]:
+    """Return the times of programs that run one after another."""
+    return {
+        task: (sum(each[task][WALL] for each in parts), sum(each[task][CPU] for each in parts)) for task in parts[0]
+    }
 
 
 def _slow(images: _stdp.Images, size: int, n_script: int, seed: int) -> list[dict[str, Any]]:
@@ -257,7 +271,8 @@ def _row(form: str, size: int, facts: dict[str, Any], turns: list[dict[str, Any]
     for task in ("train", "test"):
         for unit, kind in (("ms", WALL), ("cpu_ms", CPU)):
             own = [turn[form][task][kind] for turn in turns]
-            base = [turn["reference"][task][kind] for turn in turns if "reference" in turn]
+            reference = "reference pair" if "pair" in form else "reference"
+            base = [turn[reference][task][kind] for turn in turns if reference in turn]
             row[f"{task}_{unit}"] = median(own) if own else None
             ratios = [a / b for a, b in zip(own, base, strict=False)]
             row[f"{task}_{unit}_ratio"] = median(ratios) if ratios else None
@@ -267,7 +282,7 @@ def _row(form: str, size: int, facts: dict[str, Any], turns: list[dict[str, Any]
 
 def _headline(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Return time and ratio of training by size and form, and how much faster dense is than the script."""
-    short = [(f"{row['form'].split()[0]}_{row['n_neurons']}", row) for row in rows]
+    short = [(f"{row['form'].split(' (')[0].replace(' ', '_')}_{row['n_neurons']}", row) for row in rows]
     found = {f"train_ms_{name}": row["train_ms"] for name, row in short}
     found |= {f"train_cpu_ratio_{name}": row["train_cpu_ms_ratio"] for name, row in short if row["train_cpu_ms_ratio"]}
     found |= {f"build_s_{name}": row["build_s"] for name, row in short if row["build_s"]}

@@ -31,6 +31,9 @@ from hrsnn.simulation.program import (
 
 __all__ = ["Blueprint", "CppEngine", "Engine", "RuntimeEngine", "engine"]
 
+#: Source of a program that is not Brian2's.
+SOURCE = "program.cpp"
+
 #: In the source of a function: turns of a loop that calls it may write to the same place.
 SHARED = "// hrsnn: turns may meet"
 
@@ -119,11 +122,24 @@ class CppEngine(ProgramEngine):
 
     def generate(self, blueprint: Blueprint, work: Path) -> Manifest:
         """Write the source of a network to a folder; return where each variable is found."""
-        with standalone("cpp_standalone") as device:
-            return generate(blueprint, device, work)[1]
+        if blueprint.program is None:
+            with standalone("cpp_standalone") as device:
+                return generate(blueprint, device, work)[1]
+        program = blueprint.program()
+        (work / SOURCE).write_text(program.source)
+        for name, array in program.files.items():
+            array.tofile(work / name)
+        return program.manifest
 
     def compile(self, work: Path) -> None:
-        """Compile Brian2's source to ``main``: all code objects as one unit, a fraction of the time of each."""
+        """Compile the source in a folder to ``main``."""
+        compiler, _ = backends.compiler()
+        flags = backends.compile_flags()
+        header = ("-include", str(backends.precompiled_header()))
+        if (work / SOURCE).exists():
+            compile_all([(compiler, *flags, *header, SOURCE, "-o", "main")], work)
+            return
+        # Of Brian2's source all code objects become one unit, which takes a fraction of the time of each.
         loop = work / "network.cpp"
         # Brian2's loop asks for the processor's clock at every step: a system call slower than a small network.
         head, clock, tail = loop.read_text().rpartition("current = std::clock();")
@@ -138,13 +154,10 @@ class CppEngine(ProgramEngine):
         # Each file keeps its helper functions in an anonymous namespace: name it, and use it in the file's functions.
         units = []
         for k, path in enumerate(sorted((work / "code_objects").glob("*.cpp"))):
-            text = _independent(path.read_text())
+            text = _by_blocks(_independent(path.read_text()))
             text = re.sub(r"^namespace \{", f"namespace unit_{k} {{", text, count=1, flags=re.MULTILINE)
             units.append(text.replace("using namespace brian;", f"using namespace brian; using namespace unit_{k};"))
         (work / "code_objects.cpp").write_text("\n".join(units))
-        compiler, _ = backends.compiler()
-        flags = backends.compile_flags()
-        header = ("-include", str(backends.precompiled_header()))
         # Since Brian2 2.10 the spike queues have a source of their own in brianlib.
         sources = sorted([*work.glob("*.cpp"), *work.glob("brianlib/*.cpp")], key=lambda path: -path.stat().st_size)
         compile_all(
@@ -167,3 +180,42 @@ def _independent(code: str) -> str:
     return re.sub(
         r"^( *)(for\(int _(?:idx|spiking_synapse_idx)=0;)", r"#pragma GCC ivdep\n\1\2", code, flags=re.MULTILINE
     )
+
+
+_SEARCH = re.compile(
+    r"^    for\(size_t _idx=0; _idx<N; _idx\+\+\)\n    \{\n"
+    r"(?P<reads>.*?)        const char _cond = (?P<condition>[^;]*);\n"
+    r"(?P<found>\s*if\(_cond\) \{.*?\n        \}\n)    \}\n",
+    flags=re.MULTILINE | re.DOTALL,
+)
+_SEARCH_BY_BLOCKS = """    for(size_t _start=0; _start<N; _start+=64)
+    {{
+        const size_t _stop = _start + 64 < N ? _start + 64 : N;
+        int _any = 0;
+        for(size_t _idx=_start; _idx<_stop; _idx++)
+        {{
+{reads}            _any |= {conditions};
+        }}
+        if(!_any) continue;
+        for(size_t _idx=_start; _idx<_stop; _idx++)
+        {{
+{reads}        const char _cond = {condition};
+{found}        }}
+    }}
+"""
+
+
+def _by_blocks(code: str) -> str:
+    """Let a search for neurons above their threshold look at 64 of them at a time, and pass over those without one.
+
+    Few neurons fire in a step. Whether any of a block does is a loop that vectorises, as long as its condition calls no
+    function; which of them do is not.
+    """
+
+    def blocks(match: re.Match[str]) -> str:
+        parts = match.groupdict()
+        if re.search(r"\w\(", parts["reads"] + parts["condition"]):
+            return match[0]
+        return _SEARCH_BY_BLOCKS.format(**parts, conditions=parts["condition"].replace("&&", "&").replace("||", "|"))
+
+    return _SEARCH.sub(blocks, code)

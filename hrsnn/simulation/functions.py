@@ -11,7 +11,7 @@ from brian2.core.functions import Function
 
 from hrsnn.simulation.brian2_hooks import stop
 
-__all__ = ["FUNCTIONS", "fast_exp", "fast_math", "fast_pow", "poisson_gap", "stop_if", "uniform"]
+__all__ = ["CPP", "FUNCTIONS", "fast_exp", "fast_math", "fast_pow", "poisson_gap", "stop_if", "uniform"]
 
 GOLDEN = 0x9E3779B97F4A7C15
 NEVER = 1 << 30  # a step that no run reaches
@@ -121,6 +121,67 @@ cdef double _fast_pow(double x, double y) noexcept nogil:
     return pow(x, y) if x > 0 else (1.0 if y == 0 else 0.0)
 """
 
+_SIDE_BY_SIDE_CPP = """
+static inline double _int(bool x) { return x ? 1.0 : 0.0; }
+static inline int _int(double x) { return int(x); }
+static inline int _int(int x) { return x; }
+static inline double _clip(double x, double low, double high) { return x < low ? low : (x > high ? high : x); }
+
+// Neurons side by side in a register; a step is written once for all of them.
+#if defined(__AVX512F__)
+#define LANES 8
+#elif defined(__AVX__)
+#define LANES 4
+#else
+#define LANES 2
+#endif
+typedef double Reals __attribute__((vector_size(8 * LANES)));
+typedef double Stored __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
+typedef int64_t Flags __attribute__((vector_size(8 * LANES)));
+typedef int32_t Halves __attribute__((vector_size(4 * LANES)));
+static inline Reals _int(Flags x) { return x ? Reals{} + 1.0 : Reals{}; }
+static inline bool any(Flags x)
+{
+#if defined(__AVX512DQ__)
+    typedef long long Bits __attribute__((vector_size(64)));
+    return __builtin_ia32_cvtq2mask512((Bits)x);
+#else
+    int64_t found = 0;
+    for (int k = 0; k < LANES; k++) found |= x[k];
+    return found;
+#endif
+}
+static inline Reals exp_near_0(Reals f)
+{
+    return 1 + f*(1 + f*(1./2 + f*(1./6 + f*(1./24 + f*(1./120 + f*(1./720 + f*(1./5040
+             + f*(1./40320 + f*(1./362880 + f*(1./3628800))))))))));
+}
+static inline Reals _fast_exp(Reals x)
+{   // as the function of one number; most arguments are those of a small step, and need no power of 2
+    if (__builtin_expect(!any((x < -0.34) | (x > 0.34)), 1)) return exp_near_0(x);
+    Reals y = x * 1.4426950408889634;
+    y = y < -1022.0 ? Reals{} - 1022.0 : (y > 1023.0 ? Reals{} + 1023.0 : y);
+    const Halves k = __builtin_convertvector(y + 1536.5, Halves) - 1536;
+    const Flags bits = (__builtin_convertvector(k, Flags) + 1023) << 52;
+    return exp_near_0((y - __builtin_convertvector(k, Reals)) * 0.6931471805599453) * (Reals)bits;
+}
+static inline Reals _fast_pow(Reals x, Reals y)
+{
+    for (int k = 0; k < LANES; k++) x[k] = _fast_pow(double(x[k]), double(y[k]));
+    return x;
+}
+static inline Reals _fast_pow(Reals x, double y) { return _fast_pow(x, Reals{} + y); }
+static inline Reals _fast_pow(double x, Reals y) { return _fast_pow(Reals{} + x, y); }
+static inline Reals _clip(Reals x, Reals low, Reals high) { return x < low ? low : (x > high ? high : x); }
+static inline Reals _clip(Reals x, double low, double high) { return _clip(x, Reals{} + low, Reals{} + high); }
+static inline void add(double* __restrict to, const double* __restrict from, int n)
+{
+    int j = 0;
+    for (; j + LANES <= n; j += LANES) *(Stored*)(to + j) += *(const Stored*)(from + j);
+    for (; j < n; j++) to[j] += from[j];
+}
+"""
+
 _STOP_CPP = """
 static inline int _stop_if(int condition)
 {
@@ -228,6 +289,9 @@ fast_pow = _function(_pow, "_fast_pow", _POW_CPP, _POW_CUDA, _POW_CYTHON, 2, dep
 
 #: End the run after the present step if the condition holds; returns the condition.
 stop_if = _function(_stop, "_stop_if", _STOP_CPP, _STOP_CUDA, _STOP_CYTHON, 1, return_type="integer", stateless=False)
+
+#: The functions without a state in C++, of numbers and of as many neurons as a register holds (``Reals``).
+CPP = "".join([_GAP_CPP, _EXP_CPP, _POW_CPP, _SIDE_BY_SIDE_CPP])
 
 #: What equations of this package may call; Brian2 looks them up in the namespace of a group.
 FUNCTIONS = {"fast_exp": fast_exp, "fast_pow": fast_pow, "poisson_gap": poisson_gap, "stop_if": stop_if}

@@ -27,7 +27,7 @@ from brian2.devices.device import get_device, reset_device, runtime_device, set_
 
 from hrsnn.simulation import backends
 
-__all__ = ["Blueprint", "Engine", "ProgramEngine", "check_names", "converted", "timed_arrays", "variables"]
+__all__ = ["Blueprint", "Engine", "Program", "ProgramEngine", "check_names", "converted", "timed_arrays", "variables"]
 
 NO_SPACE = "If the disk is full, free space, or set TMPDIR to a folder with more."
 
@@ -36,6 +36,25 @@ Arrays = dict[str, np.ndarray]
 #: Of each variable: ``file`` with its values after a run, ``dtype``, ``size`` (None if it varies); and, where a back
 #: end needs them, ``static``, the file that a program reads it from, and ``records``, its monitor's times and indices.
 Manifest = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A C++ program that does what a network does, state and results in the same files.
+
+    Parameters
+    ----------
+    source : str
+        C++ source, one file.
+    manifest : Manifest
+        Where each variable is found.
+    files : mapping of str to array
+        What it reads beside its state, by the name of the file in its own folder.
+    """
+
+    source: str
+    manifest: Manifest
+    files: Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -54,6 +73,8 @@ class Blueprint:
         Lengths of the synaptic variables, which Brian2 knows only once the program runs.
     sources : tuple of module
         What assembles the network: a change of their text compiles it anew, as does one of this package.
+    program : callable, optional
+        Returns a C++ program that takes the place of the one that Brian2 would generate.
     """
 
     build: Callable[[], Network]
@@ -61,6 +82,7 @@ class Blueprint:
     signature: str
     sizes: Mapping[str, int]
     sources: tuple[ModuleType, ...] = ()
+    program: Callable[[], Program] | None = None
 
 
 class Engine(ABC):
@@ -203,8 +225,10 @@ class ProgramEngine(Engine):
             manifest = self.generate(blueprint, work)
             self.compile(work)
             sources = [path for pattern in ("*.cpp", "*.cu", "*.[ho]") for path in work.glob(pattern)]
-            for path in [work / "code_objects", work / "brianlib", *sources]:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            for path in (work / "code_objects", work / "brianlib"):
+                shutil.rmtree(path, ignore_errors=True)
+            for path in sources:
+                path.unlink()
             (work / "key.txt").write_text(key)
             (work / "manifest.json").write_text(json.dumps(manifest, indent=1))
             try:

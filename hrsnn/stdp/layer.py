@@ -13,7 +13,7 @@ from hrsnn.inputs.encoders import Encoder, PoissonEncoder
 from hrsnn.models import AdaptiveConductanceLIF, ConductanceLIF, PowerLawSTDP
 from hrsnn.simulation import backends
 from hrsnn.simulation.model import NeuronModel, SynapseModel
-from hrsnn.stdp import dense_projection
+from hrsnn.stdp import dense_kernel
 from hrsnn.stdp.presentation import PresentationNetwork
 from hrsnn.streams import Learning, stream
 
@@ -121,12 +121,16 @@ class CompetitiveLayer:
             Input and neuron of each synapse; all to all if None.
         """
         able = (
-            dense_projection.supports(self.synapse) and connections is None and backends.resolve(self.backend) == "cpp"
+            connections is None
+            and self.inhibitory is None
+            and backends.resolve(self.backend) == "cpp"
+            and dense_kernel.supports(self.neuron, self.synapse, self.encoder.encoding)
         )
         if self.dense_kernel and not able:
             raise ValueError(
-                "dense_kernel=True needs backend 'cpp', all synapses present and a synapse model that changes w alone "
-                "at postsynaptic spikes, without laws. Leave it at None to use it where it can."
+                "dense_kernel=True needs backend 'cpp', all synapses present, a synapse model that changes w alone at "
+                "postsynaptic spikes, without laws, a neuron with conductances g_e and g_i, and inhibition other than "
+                "'layer'. Leave it at None to use it where it can."
             )
         network = PresentationNetwork(
             n_input=self.n_inputs,

@@ -32,7 +32,7 @@ from hrsnn.simulation.brian2_hooks import at
 from hrsnn.simulation.engine import Blueprint
 from hrsnn.simulation.functions import FUNCTIONS, NEVER
 from hrsnn.simulation.model import NeuronModel, SynapseModel
-from hrsnn.stdp import dense_projection, inhibition
+from hrsnn.stdp import inhibition
 from hrsnn.stdp.inhibition import lateral_inhibition
 
 __all__ = ["PresentationNetwork"]
@@ -68,7 +68,7 @@ class PresentationNetwork:
     connections : (array of int, array of int), optional
         Pre and post indices of the synapses; all to all if None.
     dense : bool
-        Whether the plastic synapses run in the dense kernel (C++ only) or as declared Synapses.
+        Whether C++ runs the network in the dense kernel, or as Brian2 generates it.
     inhibitory : NeuronModel, optional
         Simulate the inhibition by an explicit layer of such neurons: same result, slower.
     prefix : str
@@ -191,7 +191,7 @@ class PresentationNetwork:
             duration=self.batch_size * (1 + self.max_retries) * self.n_total * self.dt,
             signature="\n".join([*models, *map(repr, settings)]),
             sizes={f"{self.prefix}input_to_exc.w": self.n_synapses},
-            sources=(sys.modules[__name__], dense_projection, encoders, inhibition),
+            sources=(sys.modules[__name__], encoders, inhibition),
         )
 
     def build(self) -> Network:
@@ -225,7 +225,7 @@ class PresentationNetwork:
             spiked : 1
             {sends}""",
             extra_reset="changed = 1\nspiked = 1" + ("\nlast_step = t_in_timesteps" if self.sends else ""),
-            events={} if self.dense else {"renormalise": "renormalise > 0.5"},
+            events={"renormalise": "renormalise > 0.5"},
         )
         exc.learning = 1
         exc.changed = 1
@@ -235,9 +235,7 @@ class PresentationNetwork:
         shown = EventMonitor(control, "presentation", ["sample", "intensity"], name=f"{self.prefix}presentations")
         at(control.thresholder["presentation"], presentation, -4)
         objects = [control, inputs, exc, SpikeMonitor(exc, name=f"{self.prefix}spikes"), at(shown, presentation, -3)]
-        objects += (
-            self._dense(control, inputs, exc, presentation) if self.dense else self._declared(inputs, exc, presentation)
-        )
+        objects += self._declared(inputs, exc, presentation)
         objects += lateral_inhibition(
             control, exc, presentation, self.dt, self.inhibition, self.inhibitory, self.prefix
         )
@@ -300,14 +298,6 @@ class PresentationNetwork:
         next_step = re.sub(r"\bstep\b", "t_in_timesteps", self.encoding.next_step)
         n_frame = self.n_on // self.n_frames
         frames = presentation if self.n_frames == 1 else Clock(n_frame * self.dt, name=f"{self.prefix}frames")
-        firing = dict(
-            threshold="next_step == t_in_timesteps",
-            reset=f"""
-            next_step = {next_step}
-            next_step = int(next_step < end_step)*next_step + int(next_step >= end_step)*never
-            draw += 1
-            last_step = t_in_timesteps""",
-        )
         inputs = NeuronGroup(
             self.n_input,
             """
@@ -323,7 +313,12 @@ class PresentationNetwork:
             t_last = last_step*dt : second
             sample : integer (linked)
             intensity : 1 (linked)""",
-            **({} if self.dense else firing),
+            threshold="next_step == t_in_timesteps",
+            reset=f"""
+            next_step = {next_step}
+            next_step = int(next_step < end_step)*next_step + int(next_step >= end_step)*never
+            draw += 1
+            last_step = t_in_timesteps""",
             namespace={
                 **FUNCTIONS,
                 "samples": samples,
@@ -381,26 +376,6 @@ class PresentationNetwork:
         threshold = exc.thresholder["renormalise"]
         for order, runner in enumerate((threshold, synapses.total, synapses.scale), start=-1):
             at(runner, presentation, order)
-        return [synapses]
-
-    def _dense(self, control: NeuronGroup, inputs: NeuronGroup, exc: NeuronGroup, presentation: Clock) -> list[Any]:
-        """Plastic synapses as storage alone, and the two functions of the kernel that work on it."""
-        synapses = Synapses(
-            inputs, exc, f"w : 1\n{self.synapse.declarations()}", dt=self.dt, name=f"{self.prefix}input_to_exc"
-        )
-        self._connect(synapses)
-        step, normalise = dense_projection.projection_kernel(
-            self.synapse,
-            self.n_input,
-            self.n_neurons,
-            variable="g_e",
-            next_step=self.encoding.next_step,
-            dt=float(self.dt),
-            prefix=self.prefix,
-        )
-        control.namespace.update(projection_step=step, normalise_weights=normalise)
-        control.run_regularly("result = projection_step(t_in_timesteps)", dt=self.dt, when="synapses", order=0)
-        control.run_regularly("result = normalise_weights(learning)", clock=presentation, when="before_groups")
         return [synapses]
 
     def _connect(self, synapses: Synapses) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +12,7 @@ import numpy as np
 from hrsnn.simulation.engine import Engine, engine
 from hrsnn.simulation.functions import NEVER
 from hrsnn.simulation.model import Model, SynapseModel
+from hrsnn.stdp import dense_kernel, dense_program
 from hrsnn.stdp.coupling import CoupledNetwork
 from hrsnn.stdp.presentation import PresentationNetwork
 
@@ -79,7 +82,11 @@ class Presenter:
         self.network = network
         self.values = {name: np.asarray(value) for name, value in values.items()}
         self.seed = seed
-        self.engine: Engine = engine(network.blueprint(), backend)
+        blueprint = network.blueprint()
+        if dense_kernel.runs(network):
+            sources = (*blueprint.sources, dense_kernel, dense_program)
+            blueprint = replace(blueprint, sources=sources, program=partial(dense_kernel.program, network))
+        self.engine: Engine = engine(blueprint, backend)
 
     @property
     def carried(self) -> tuple[str, ...]:

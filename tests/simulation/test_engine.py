@@ -14,7 +14,7 @@ from brian2.devices.device import runtime_device
 from numpy.testing import assert_allclose, assert_array_equal
 
 from hrsnn.simulation import backends
-from hrsnn.simulation.engine import Blueprint, CppEngine, RuntimeEngine, _independent, engine
+from hrsnn.simulation.engine import Blueprint, CppEngine, RuntimeEngine, _by_blocks, _independent, engine
 
 N = 5
 DT = 0.1 * ms
@@ -188,3 +188,43 @@ def test_compiler_is_told_of_independent_loops_only(read, write, independent):
 def test_loop_that_reads_what_other_turns_write_is_not_independent():
     code = LOOP.format(read="_idx", write="_idx").replace("_ptr_I[_idx]", "_ptr_v[_other]")
     assert _independent(code) == code
+
+
+def search(condition):
+    return f"""
+    long _count = 0;
+    for(size_t _idx=0; _idx<N; _idx++)
+    {{
+        const double v = _ptr_v[_idx];
+        const char _cond = {condition};
+
+        if(_cond) {{
+            _ptr_spikespace[_count++] = _idx;
+        }}
+    }}
+    _ptr_spikespace[N] = _count;
+"""
+
+
+@pytest.mark.cpp
+def test_search_by_blocks_finds_the_same_neurons(tmp_path):
+    text = _by_blocks(search("v > 1 && v < 3"))
+    assert "_any |= v > 1 & v < 3" in text
+    assert _by_blocks(search("v > _rand(_idx)")) == search("v > _rand(_idx)")  # each draw counts
+    values = np.random.default_rng(0).normal(size=1000)
+    program = tmp_path / "search.cpp"
+    main = """
+#include <cstdio>
+int main()
+{
+    const size_t N = 1000;
+    static double _ptr_v[1000];
+    static int _ptr_spikespace[1001];
+    for (double& x : _ptr_v) if (std::scanf("%lf", &x) != 1) return 1;
+""" + "".join([text, 'for (long k = 0; k < _count; k++) std::printf("%d ", _ptr_spikespace[k]);\n}\n'])
+    program.write_text(main)
+    compiler, _ = backends.compiler()
+    subprocess.run([compiler, "-O1", str(program), "-o", str(tmp_path / "search")], check=True)
+    given = " ".join(map(repr, values.tolist()))
+    done = subprocess.run([tmp_path / "search"], input=given, capture_output=True, text=True, check=True)
+    assert_array_equal(np.array(done.stdout.split(), dtype=int), np.flatnonzero((values > 1) & (values < 3)))

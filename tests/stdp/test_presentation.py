@@ -1,5 +1,6 @@
 """The presentation network: the same spikes and weights as a NumPy loop, on every back end and in every form."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -9,7 +10,9 @@ from loop import present
 from numpy.testing import assert_allclose, assert_array_equal
 
 from hrsnn.inputs.encoders import LatencyEncoder, PoissonEncoder
-from hrsnn.models import AdaptiveConductanceLIF, ConductanceLIF, PowerLawSTDP
+from hrsnn.laws import Uniform
+from hrsnn.models import LIF, STDP, AdaptiveConductanceLIF, ConductanceLIF, PowerLawSTDP
+from hrsnn.stdp import dense_kernel
 from hrsnn.stdp.presentation import PresentationNetwork
 from hrsnn.stdp.presenter import Presenter
 
@@ -42,14 +45,15 @@ def weights():
 
 
 @cache
-def presenter(backend, latency=False, w_total=12.0, **form):
+def presenter(backend, latency=False, w_total=12.0, neuron=None, **form):
     encoder = LatencyEncoder(duration=40 * ms) if latency else PoissonEncoder(rate_max=150 * Hz)
-    neuron, synapse = AdaptiveConductanceLIF(theta_plus=0.5e-3 * VOLT), PowerLawSTDP(eta=0.05, offset=0.2)
+    neuron = AdaptiveConductanceLIF(theta_plus=0.5e-3 * VOLT) if neuron is None else neuron
+    synapse = PowerLawSTDP(eta=0.05, offset=0.2)
     network = PresentationNetwork(
         n_input=N_IN, n_neurons=N, neuron=neuron, synapse=synapse, encoding=encoder.encoding, n_on=N_ON, n_rest=N_REST,
         dt=0.5 * ms, batch_size=N_SAMPLES, max_retries=3, **form,
     )  # fmt: skip
-    values = {f"exc.{key}": value for key, value in neuron.parameters.items()}
+    values = {f"exc.{key}": value for key, value in neuron.parameters.items() if key not in neuron.heterogeneous}
     values |= {f"input_to_exc.{key}": value for key, value in synapse.parameters.items()}
     values |= {
         "exc.w_total": np.full(N, w_total),
@@ -127,6 +131,40 @@ def test_frozen_network_equals_the_numpy_loop_and_learns_nothing(backend, form, 
     assert response.presentations.max() > 1
     assert response.spikes.sum() == len(spikes)
     assert response.spikes[0] == by_presentation[: last[0] + 1].sum()
+
+
+@pytest.mark.cpp
+def test_kernel_runs_neurons_that_differ(samples, weights):
+    neuron = AdaptiveConductanceLIF(tau_m=Uniform(60 * ms, 140 * ms), t_ref=Uniform(3 * ms, 8 * ms))
+    own = neuron.draw(N, np.random.default_rng(6))
+    spikes = []
+    for backend, form in (("runtime", {}), ("cpp", {"dense": True})):
+        compiled = presenter(backend, neuron=neuron, **form)
+        compiled.values.update({f"exc.{name}": np.asarray(value) for name, value in own.items()})
+        result = compiled.engine.run(
+            {**compiled._inputs(samples * 150, 1), **compiled.initial(), "input_to_exc.w": weights.ravel()},
+            ("spikes.i", "spikes.t", "exc.v"),
+        )
+        spikes.append((result["spikes.i"], np.round(result["spikes.t"] / 0.5e-3), result["exc.v"]))
+    assert len(spikes[0][0]) > 60
+    assert_array_equal(spikes[0][:2], spikes[1][:2])
+    assert_allclose(spikes[0][2], spikes[1][2], rtol=1e-9)
+
+
+class Quadratic(ConductanceLIF):
+    """A neuron with a power, which the kernel leaves to Brian2."""
+
+    reset = "v = v_reset - 0.001*v**2/volt"
+
+
+def test_kernel_takes_models_that_it_knows_only():
+    neuron, synapse, encoding = AdaptiveConductanceLIF(), PowerLawSTDP(), PoissonEncoder().encoding
+    assert dense_kernel.supports(neuron, synapse, encoding)
+    assert not dense_kernel.supports(Quadratic(), synapse, encoding)
+    assert not dense_kernel.supports(LIF(), synapse, encoding)  # it has no conductances
+    assert not dense_kernel.supports(neuron, STDP(), encoding)
+    assert not dense_kernel.supports(neuron, synapse.replace(eta=Uniform(0.1, 0.2)), encoding)
+    assert not dense_kernel.supports(neuron, synapse, replace(encoding, drive="rand()"))
 
 
 @pytest.mark.cpp

@@ -245,10 +245,11 @@ def test_speed_compares_equal_work(tmp_path):
         pytest.skip("the reference program is in a checkout only")
     run = study(tmp_path, "speed", "sizes=20", "n_images=50", "repeats=2")
     rows = {row["form"]: row for row in table(run, "speed")}
-    assert list(rows) == ["dense", "declared", "pair", "reference"]
-    pair = rows.pop("pair")  # other networks: it has nothing but its times in common
+    assert list(rows) == ["dense", "declared", "pair", "reference", "reference pair"]
+    pair, halves = rows.pop("pair"), rows.pop("reference pair")  # other networks: nothing but their times in common
     assert float(pair["train_cpu_ms"]) > 0
     assert float(pair["test_cpu_ms"]) > 0
+    assert float(halves["train_cpu_ms_ratio"]) == 1
     assert len({row["presentations_per_image"] for row in rows.values()}) == 1
     for form in ("dense", "declared"):
         assert float(rows[form]["train_cpu_ms"]) > 0
