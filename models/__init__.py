@@ -4,6 +4,7 @@ from hrsnn.models.adaptive_lif import AdaptiveConductanceLIF, AdaptiveLIF
 from hrsnn.models.balanced_stdp import BalancedSTDP
 from hrsnn.models.conductance_lif import ConductanceLIF
 from hrsnn.models.delta import IF, DeltaLIF
+from hrsnn.models.discrete import DiscreteIF, DiscreteLIF
 from hrsnn.models.lif import LIF, BiasedLIF
 from hrsnn.models.power_law_stdp import CrossModalSTDP, PowerLawSTDP
 from hrsnn.models.short_term import ShortTerm
@@ -21,6 +22,8 @@ __all__ = [
     "ConductanceLIF",
     "CrossModalSTDP",
     "DeltaLIF",
+    "DiscreteIF",
+    "DiscreteLIF",
     "PowerLawSTDP",
     "ShortTerm",
     "Static",
