@@ -19,8 +19,12 @@ with warnings.catch_warnings():
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
+        "architectures": ["ARCHITECTURES", "Convolution", "Dense", "Dropout", "Pooling", "Residual"],
+        "conversion": ["normalised"],
+        "convolution": ["FeedForward"],
         "estimators": ["SpikingClassifier", "SpikingRegressor"],
         "forecaster": ["SpikingForecaster"],
+        "images": ["ImageClassifier", "SpikingImageClassifier"],
         "network": ["Activity", "Layer", "SpikingNetwork"],
         "surrogates": ["FastSigmoid", "MultiGaussian", "SpikeTime", "Surrogate", "Triangle"],
         "training": ["Diverged", "Training"],
