@@ -5,6 +5,7 @@ from hrsnn.models.balanced_stdp import BalancedSTDP
 from hrsnn.models.conductance_lif import ConductanceLIF
 from hrsnn.models.current_lif import AdaptiveCurrentLIF
 from hrsnn.models.delta import IF, DeltaLIF
+from hrsnn.models.discrete import DiscreteIF, DiscreteLIF
 from hrsnn.models.interval_modulated import IntervalModulated
 from hrsnn.models.lif import LIF, BiasedLIF
 from hrsnn.models.power_law_stdp import CrossModalSTDP, PowerLawSTDP
@@ -25,6 +26,8 @@ __all__ = [
     "ConductanceLIF",
     "CrossModalSTDP",
     "DeltaLIF",
+    "DiscreteIF",
+    "DiscreteLIF",
     "IntervalModulated",
     "PowerLawSTDP",
     "ShortTerm",

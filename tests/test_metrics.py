@@ -128,6 +128,25 @@ def test_spike_counts_make_efficiency_activation_and_operations():
     assert_allclose(metrics.energy(20), 18e-12)
 
 
+@pytest.mark.parametrize(
+    ("rate", "first", "ratio", "digits"), [(0.14, 0.029, 18.0, 0), (0.39, 0.005, 12.4, 1), (0.41, 0.006, 11.7, 1),
+                                           (0.76, 0.013, 6.3, 1), (0.72, 0.013, 6.6, 1)]
+)  # fmt: skip
+def test_energy_ratio_is_that_of_the_published_table(rate, first, ratio, digits):
+    found = metrics.energy_ratio([first, 0.4 * (1 - first), 0.6 * (1 - first)], [99, rate, rate])
+    assert found == pytest.approx(ratio, abs=0.6 * 10**-digits)  # printed so; its factors are rounded too
+
+
+def test_energy_ratio_by_hand():
+    operations, rates = [10, 100, 5], [3, 0.5, 2]
+    assert_allclose(metrics.energy_ratio(operations, rates), 115 * 4.6 / (10 * 4.6 + (100 * 0.5 + 5 * 2) * 0.9))
+    assert_allclose(metrics.energy_ratio(operations, rates, direct=False), 115 * 4.6 / ((30 + 50 + 10) * 0.9))
+    with pytest.raises(ValueError, match=r"must have one shape, got \(3,\) and \(2,\)"):
+        metrics.energy_ratio(operations, rates[:2])
+    with pytest.raises(ValueError, match="No layer makes an operation"):
+        metrics.energy_ratio([0, 0], [1, 1])
+
+
 def test_mean_correlation_equals_the_mean_over_pairs():
     rng = np.random.default_rng(RNG_SEED)
     X = rng.normal(size=(500, 6)) + 0.7 * rng.normal(size=(500, 1))

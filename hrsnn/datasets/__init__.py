@@ -4,7 +4,7 @@ from hrsnn.datasets._sound import read_sound
 from hrsnn.datasets.audio import fsdd, speech_commands, ti46
 from hrsnn.datasets.caltech import CALTECH_CATEGORIES, caltech101
 from hrsnn.datasets.chaotic import lorenz63, lorenz96, mackey_glass, roessler
-from hrsnn.datasets.cifar import CIFAR10_CLASSES, cifar10_files
+from hrsnn.datasets.cifar import CIFAR10_CLASSES, cifar10, cifar10_files, cifar100
 from hrsnn.datasets.dvs import DVS_SHAPE, dvs_gesture, read_aedat
 from hrsnn.datasets.events import (
     NMNIST_SHAPE,
@@ -35,7 +35,9 @@ __all__ = [
     "add_noise",
     "bin_events",
     "caltech101",
+    "cifar10",
     "cifar10_files",
+    "cifar100",
     "digits",
     "dvs_gesture",
     "fashion_mnist",

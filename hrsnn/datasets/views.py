@@ -51,8 +51,8 @@ class View:
     square: bool
 
 
-def decode_photograph(raw: bytes, who: str) -> np.ndarray:
-    """Return the grey values (luminance, ITU-R 601) of the content of an image file.
+def decode_photograph(raw: bytes, who: str, colour: bool = False) -> np.ndarray:
+    """Return the grey values (luminance, ITU-R 601) of the content of an image file, or its red, green and blue.
 
     Parameters
     ----------
@@ -60,10 +60,11 @@ def decode_photograph(raw: bytes, who: str) -> np.ndarray:
         Any format that Pillow reads.
     who : str
         Where it comes from; errors begin with it.
+    colour : bool
 
     Returns
     -------
-    uint8 array of shape (height, width)
+    uint8 array of shape (height, width), or (height, width, 3)
 
     Raises
     ------
@@ -73,7 +74,7 @@ def decode_photograph(raw: bytes, who: str) -> np.ndarray:
     from PIL import Image
 
     try:
-        return np.asarray(Image.open(io.BytesIO(raw)).convert("L"))
+        return np.asarray(Image.open(io.BytesIO(raw)).convert("RGB" if colour else "L"))
     except (OSError, SyntaxError) as error:  # what Pillow raises for damaged files
         raise ValueError(f"{who} is not a readable image ({error}). Get it again.") from error
 

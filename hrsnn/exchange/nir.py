@@ -14,9 +14,11 @@ from sklearn.utils.validation import check_is_fitted
 from hrsnn.exchange._library import nir
 from hrsnn.exchange.chains import Chain, chain
 from hrsnn.exchange.competition import competing_layer
+from hrsnn.exchange.images import classes_of, graph_of_images, images_of_graph, is_of_images, storable
 from hrsnn.exchange.neurons import Clock, from_node, to_node
 from hrsnn.gradient.brian2_network import Simulation
 from hrsnn.gradient.estimators import SpikingClassifier
+from hrsnn.gradient.images import SpikingImageClassifier
 from hrsnn.gradient.network import Layer, SpikingNetwork
 from hrsnn.gradient.regressor import SpikingRegressor
 from hrsnn.models import LIF
@@ -24,7 +26,7 @@ from hrsnn.stdp.classifier import STDPClassifier
 
 __all__ = ["from_nir", "read", "to_nir", "write"]
 
-Estimator: TypeAlias = SpikingClassifier | SpikingRegressor
+Estimator: TypeAlias = SpikingClassifier | SpikingRegressor | SpikingImageClassifier
 
 
 def to_nir(
@@ -39,7 +41,8 @@ def to_nir(
     A layer k becomes ``w_k`` (Linear) and ``layer_k`` (CubaLIF, LIF or IF), recurrence is a cycle through
     ``recurrent_k``, and delays are Delay nodes. The readout of an estimator is ``filter`` (LI), which filters the
     spikes of the last layer, and ``readout`` (Affine): its output at the end of a frame is that of a
-    ``SpikingRegressor``; that of a ``SpikingClassifier`` are logits, to be averaged over frames.
+    ``SpikingRegressor``; that of a ``SpikingClassifier`` are logits, to be averaged over frames. A network of images
+    becomes a chain of Conv2d, AvgPool2d, Flatten and Linear between its neurons, with an I (integrator) at its end.
 
     Of an ``STDPClassifier`` the graph is the frozen network that responds to input spikes: the learnt weights, neurons
     with the thresholds that they have reached, inhibition as negative weights to all others after a Delay of one time
@@ -48,7 +51,7 @@ def to_nir(
 
     Parameters
     ----------
-    trained : SpikingClassifier, SpikingRegressor, SpikingNetwork or STDPClassifier
+    trained : SpikingClassifier, SpikingRegressor, SpikingImageClassifier, SpikingNetwork or STDPClassifier
         Fitted; layers of the models ``LIF``, ``BiasedLIF``, ``DeltaLIF`` or ``IF``, and of an ``STDPClassifier``
         ``AdaptiveCurrentLIF``.
     weights : list of dict, optional
@@ -87,6 +90,8 @@ def to_nir(
         return _competing(trained, _euler(euler), readout, linearise)
     if linearise is not None:
         raise ValueError("linearise is for the conductances of an STDPClassifier. Leave it out.")
+    if isinstance(trained, SpikingImageClassifier):
+        return graph_of_images(trained, _euler(euler))
     network: Any
     estimator: Estimator | None
     if isinstance(trained, SpikingNetwork):
@@ -96,8 +101,8 @@ def to_nir(
     else:
         if not isinstance(trained, (SpikingClassifier, SpikingRegressor)):
             raise TypeError(
-                "to_nir takes a SpikingClassifier, SpikingRegressor, SpikingNetwork or STDPClassifier, got "
-                f"{type(trained).__name__}."
+                "to_nir takes a SpikingClassifier, SpikingRegressor, SpikingImageClassifier, SpikingNetwork or "
+                f"STDPClassifier, got {type(trained).__name__}."
             )
         check_is_fitted(trained, "weights_")
         if not isinstance(trained.network_, SpikingNetwork):
@@ -110,11 +115,11 @@ def to_nir(
     last = f"layer_{len(network.layers) - 1}"
     metadata: dict[str, Any] = {"program": "hrsnn", "dt": clock.dt, "step": float(network.step)}
     metadata |= {"euler": clock.euler or 0.0, "tau_out": float(network.tau_out)}
-    n_outputs = network.layers[-1].n_neurons
+    n_outputs = network.translations[-1].n
     if estimator is not None:
         metadata["estimator"] = type(estimator).__name__
         if isinstance(estimator, SpikingClassifier):
-            metadata["classes"] = _storable(estimator.classes_)
+            metadata["classes"] = storable(estimator.classes_)
         if readout:
             w, b = _readout(estimator)
             n_outputs = len(b)
@@ -141,7 +146,7 @@ def _competing(
     metadata |= {"tau_out": clock.dt, "estimator": "STDPClassifier"}
     n_outputs = n
     if hasattr(classifier, "readout_"):
-        metadata["classes"] = _storable(classifier.classes_)
+        metadata["classes"] = storable(classifier.classes_)
         if readout:
             votes = classifier.readout_.scores(np.eye(n))
             n_outputs = votes.shape[1]
@@ -178,7 +183,8 @@ def from_nir(
 
     Nodes may be CubaLIF, LIF and IF, in a chain; Linear, Affine, Scale and Delay between them; a cycle, or a graph
     within the graph, for recurrence; and an LI with affine maps before or behind it as the readout. Without a readout
-    each neuron of the last layer stands for a class, and the most active one wins.
+    each neuron of the last layer stands for a class, and the most active one wins. Convolutions in a chain of neurons
+    whose reset subtracts the threshold, as ``to_nir`` writes them, make a ``SpikingImageClassifier``.
 
     Parameters
     ----------
@@ -194,8 +200,8 @@ def from_nir(
 
     Returns
     -------
-    SpikingClassifier or SpikingRegressor
-        The latter if it was one that was written.
+    SpikingClassifier, SpikingRegressor or SpikingImageClassifier
+        What was written.
 
     Raises
     ------
@@ -206,6 +212,8 @@ def from_nir(
     dt = float(said.get("dt", 1e-3)) * second if dt is None else dt
     step = (float(said["step"]) * second if "step" in said else dt) if step is None else step
     clock = Clock(float(dt), _euler(euler) if euler is not None else float(said.get("euler", 0)) or None)
+    if is_of_images(graph):
+        return images_of_graph(graph, clock)
     found = chain(graph)
     layers, synapses = _read_layers(found, clock, dt)
     tau_out, w, b = _read_readout(found, layers[-1].n_neurons, clock, said.get("tau_out", float(tau_out)))
@@ -222,7 +230,7 @@ def from_nir(
     if isinstance(estimator, SpikingRegressor):
         estimator.y_shape_, estimator.y_mean_, estimator.y_spread_ = (1,), np.zeros(len(b)), np.ones(len(b))
     else:
-        estimator.classes_ = _classes(said.get("classes"), len(b))
+        estimator.classes_ = classes_of(said.get("classes"), len(b))
     return estimator
 
 
@@ -290,7 +298,7 @@ def _read_layers(found: Chain, clock: Clock, dt: Quantity) -> tuple[list[Layer],
     return layers, synapses
 
 
-def _readout(estimator: Estimator) -> tuple[np.ndarray, np.ndarray]:
+def _readout(estimator: SpikingClassifier | SpikingRegressor) -> tuple[np.ndarray, np.ndarray]:
     """Return weights (from, to) and bias of the readout, in the units of the targets."""
     w, b = (np.asarray(estimator.weights_["readout"][key], dtype=float) for key in "wb")
     if isinstance(estimator, SpikingRegressor):
@@ -324,16 +332,3 @@ def _euler(euler: Quantity | None) -> float | None:
     if not 0 < float(euler) < np.inf:
         raise ValueError(f"euler must be positive and finite, or None, got {euler}.")
     return float(euler)
-
-
-def _storable(classes: np.ndarray) -> np.ndarray:
-    """Return labels as HDF5 keeps them."""
-    return np.char.encode(classes, "utf-8") if classes.dtype.kind == "U" else classes
-
-
-def _classes(classes: Any, n: int) -> np.ndarray:
-    if classes is None:
-        return np.arange(n)
-    found = np.asarray(classes)
-    found = np.char.decode(found, "utf-8") if found.dtype.kind == "S" else found
-    return found if len(found) == n else np.arange(n)

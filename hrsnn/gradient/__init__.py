@@ -19,8 +19,12 @@ with warnings.catch_warnings():
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
+        "architectures": ["ARCHITECTURES", "Convolution", "Dense", "Dropout", "Pooling", "Residual"],
+        "conversion": ["normalised"],
+        "convolution": ["FeedForward"],
         "estimators": ["SpikingClassifier"],
         "forecaster": ["SpikingForecaster"],
+        "images": ["ImageClassifier", "SpikingImageClassifier"],
         "imsnn": ["IMSNNClassifier"],
         "interval_network": ["IntervalNetwork"],
         "intervals": ["through_intervals"],

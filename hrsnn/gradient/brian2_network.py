@@ -12,7 +12,6 @@ import numpy as np
 from brian2 import Clock, Network, NeuronGroup, Quantity, SpikeMonitor, Synapses, TimedArray, linked_var, second
 from brian2.units.fundamentalunits import get_dimensions
 
-from hrsnn.gradient.network import SpikingNetwork
 from hrsnn.laws import Law, Uniform
 from hrsnn.simulation.engine import Blueprint, engine
 from hrsnn.simulation.functions import FUNCTIONS
@@ -20,6 +19,7 @@ from hrsnn.simulation.functions import FUNCTIONS
 __all__ = ["Simulation", "law"]
 
 BLOCK = 4096  # frames of a run, at most
+INPUT = -1  # the source of a projection that the values of a sample drive
 
 
 class Simulation:
@@ -30,16 +30,26 @@ class Simulation:
     Parameters
     ----------
     network : SpikingNetwork
+        Or what has the same ``layers`` (of neurons), ``n_inputs``, ``n_steps`` and ``dt``.
     weights : list of dict
         As ``SpikingNetwork.weights`` returns it.
     backend : {"auto", "runtime", "cpp", "cuda"}, optional
         The choice of ``hrsnn.use_backend`` if None.
+    projections : sequence of (int, int, str, int), optional
+        Source (-1 for the input) and target layer, name of the weights and delay of all synapses, if they are not the
+        network's own.
     """
 
     variables: Sequence[str] = ("w",)  # of a synapse
     fires = "u != 0"  # when an input fires, by its value u and the time step of its frame
 
-    def __init__(self, network: SpikingNetwork, weights: Sequence[Any], backend: str | None = None):
+    def __init__(
+        self,
+        network: Any,
+        weights: Any,
+        backend: str | None = None,
+        projections: Sequence[tuple[int, int, str, int]] = (),
+    ):
         for layer in network.layers:
             text = "\n".join(layer.neuron.text().values())
             if re.search(r"\bt\b", text):
@@ -48,7 +58,8 @@ class Simulation:
                     f"{name} reads the time t, which goes on from sample to sample: it cannot be simulated."
                 )
         self.network, self.backend = network, backend
-        longest = max((delay for *_, delay in network.projections), default=0)
+        self.projections = projections or [(INPUT, 0, "w", 0), *network.projections]
+        longest = max(delay for *_, delay in self.projections)
         self.gap = max(1, -(-longest // network.n_steps))
         self.state = self._state(weights)
 
@@ -80,10 +91,9 @@ class Simulation:
         """Return what the engine builds, for ``block`` frames."""
         network = self.network
         layers = [(layer.neuron.code(), sorted(layer.own), layer.n_neurons, layer.target) for layer in network.layers]
-        settings = (layers, network.projections, network.n_inputs, network.n_steps, str(network.dt), block, self.text())
+        settings = (layers, self.projections, network.n_inputs, network.n_steps, str(network.dt), block, self.text())
         sizes: dict[str, int] = {}
-        for name, source, target in self._synapses():
-            size = source * target
+        for name, size in self._synapses():
             sizes |= {f"{name}.{key}": size for key in ("_synaptic_pre", "_synaptic_post", *self.variables)}
         return Blueprint(
             build=lambda: self.build(block),
@@ -134,9 +144,9 @@ class Simulation:
             group.run_regularly("\n".join(statements), dt=network.dt, when="end")
             groups.append(group)
             objects += [group, SpikeMonitor(group, name=f"spikes_{number}")]
-        objects.append(self._projection("w_0", source, groups[0], "w*u_pre", 0))
-        for before, after, name, delay in network.projections:
-            objects.append(self._projection(f"{name}_{after}", groups[before], groups[after], "w", delay))
+        for before, after, name, delay in self.projections:
+            start, added = (groups[before], "w") if before >= 0 else (source, "w*u_pre")
+            objects.append(self._projection(f"{name}_{after}", start, groups[after], added, delay))
         return Network(*objects)
 
     def _projection(self, name: str, source: NeuronGroup, target: NeuronGroup, added: str, delay: int) -> Synapses:
@@ -169,13 +179,15 @@ class Simulation:
         )
         return control
 
-    def _synapses(self) -> list[tuple[str, int, int]]:
-        """Return the name of each projection, and how many neurons it joins."""
+    def _synapses(self) -> list[tuple[str, int]]:
+        """Return the name of each projection, and its number of synapses."""
         sizes = [layer.n_neurons for layer in self.network.layers]
-        rest = [(f"{name}_{after}", sizes[before], sizes[after]) for before, after, name, _ in self.network.projections]
-        return [("w_0", self.network.n_inputs, sizes[0]), *rest]
+        return [
+            (f"{name}_{after}", (sizes[before] if before >= 0 else self.network.n_inputs) * sizes[after])
+            for before, after, name, _ in self.projections
+        ]
 
-    def _state(self, weights: Sequence[Any]) -> dict[str, np.ndarray]:
+    def _state(self, weights: Any) -> dict[str, np.ndarray]:
         """Return weights and parameters in double precision, as the engine takes them."""
         state: dict[str, np.ndarray] = {}
         with jax.enable_x64(True):

@@ -27,14 +27,14 @@ class IntervalSimulation(Simulation):
         The choice of ``hrsnn.use_backend`` if None.
     """
 
-    network: IntervalNetwork  # type: ignore[assignment]
+    network: IntervalNetwork
 
     def __init__(self, network: IntervalNetwork, weights: Sequence[Any], backend: str | None = None):
         low, high = (float(rate * network.dt) for rate in network.rates)
         self.fires = f"u > 0 and (step + 1) % int(1/({low!r} + u*{high - low!r}) + 0.5) == 0"
         self.model: SynapseModel = network.synapse.replace(
             **{key: law(value) for key, value in network.synapse.parameters.items()}
-        )  # type: ignore[assignment]
+        )
         self.variables = (network.trained, *network.synapse.parameters, *self.model.rest)
         super().__init__(network, weights, backend)  # type: ignore[arg-type]
 

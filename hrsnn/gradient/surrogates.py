@@ -72,6 +72,8 @@ class Triangle(Surrogate):
 class SpikeTime(Surrogate):
     """Alpha exp(-beta age), with the age of the neuron's last spike in time steps; 0 where it never fired.
 
+    A spike counts from its own time step on: there the age is 0, and the derivative the largest.
+
     References
     ----------
     .. [1] Rathi (2021), eq. 4.11, figure 4.1.
@@ -123,7 +125,7 @@ def spike(surrogate: Surrogate, inclusive: bool, u: Any, theta: Any, scale: Any,
     scale : array
         Distance from rest to threshold; has no derivative.
     age : array or None
-        Time steps since the last spike.
+        Time steps since the last spike before this step.
     """
     u, theta = jnp.asarray(u), jnp.asarray(theta)
     return (u >= theta if inclusive else u > theta).astype(jnp.result_type(u, float))
@@ -134,6 +136,8 @@ def _spike_jvp(surrogate: Surrogate, inclusive: bool, primals: Any, tangents: An
     u, theta, scale, age = primals
     d_u, d_theta = tangents[:2]
     out = spike(surrogate, inclusive, u, theta, scale, age)
+    if surrogate.by_time:
+        age = jnp.where(out > 0, 0, age)
     if surrogate.relative:
         slope = surrogate.slope(u / theta - 1, age) / theta
         return out, slope * (d_u - u / theta * d_theta)

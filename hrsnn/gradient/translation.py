@@ -341,7 +341,11 @@ def _floats(value: np.ndarray) -> np.ndarray:
 
 
 def _like(value: Any, old: Any) -> Any:
-    return jnp.asarray(value, old.dtype) if value is not old else old
+    """Return a new value of a variable in the type of the old one; one number for all where the text has a number."""
+    if value is old:
+        return old
+    new = jnp.asarray(value, old.dtype)
+    return jnp.broadcast_to(new, old.shape) if new.ndim < old.ndim else new
 
 
 HELPERS: dict[str, Any] = {

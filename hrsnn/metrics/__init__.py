@@ -2,7 +2,7 @@
 
 from hrsnn.metrics import paired
 from hrsnn.metrics.forecast import forecast_error, nrmse, valid_prediction_time
-from hrsnn.metrics.spikes import average_activation, energy, sops, spike_efficiency, spike_statistics
+from hrsnn.metrics.spikes import average_activation, energy, energy_ratio, sops, spike_efficiency, spike_statistics
 from hrsnn.metrics.states import (
     effective_rank,
     generalisation_rank,
@@ -17,6 +17,7 @@ __all__ = [
     "average_activation",
     "effective_rank",
     "energy",
+    "energy_ratio",
     "forecast_error",
     "generalisation_rank",
     "heterogeneity",

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from hrsnn.metrics._checks import Array, counts_of, positive
 
-__all__ = ["average_activation", "energy", "sops", "spike_efficiency", "spike_statistics"]
+__all__ = ["average_activation", "energy", "energy_ratio", "sops", "spike_efficiency", "spike_statistics"]
 
 
 def spike_efficiency(capacity: float, counts: ArrayLike) -> float:
@@ -78,6 +78,47 @@ def energy(operations: float, joule_per_operation: float = 0.9e-12) -> float:
     joule_per_operation : float
     """
     return float(operations) * float(joule_per_operation)
+
+
+def energy_ratio(
+    operations: ArrayLike, spike_rates: ArrayLike, direct: bool = True, multiply_add: float = 4.6, add: float = 0.9
+) -> float:
+    """Return how many times the energy of a spiking network a network of the same layers without spikes takes.
+
+    The one multiplies and adds in each operation. In the other each spike adds: a layer makes as many operations as
+    without spikes, times its spike rate; the first layer multiplies and adds once if currents drive it.
+
+    Parameters
+    ----------
+    operations : array of shape (n_layers,)
+        Operations of each layer without spikes: kernel area, input channels and output values multiplied for a
+        convolution (eq. 5.18), inputs times outputs for a dense layer (eq. 5.19).
+    spike_rates : array of shape (n_layers,)
+        Spikes a neuron, over all time steps, by which a layer's operations are counted (eqs. 5.20, 5.21). The first is
+        not looked at with direct input.
+    direct : bool
+        Whether currents drive the first layer, not spikes.
+    multiply_add, add : float
+        Energy of an operation, in pJ: 45 nm, 32 bits.
+
+    Raises
+    ------
+    ValueError
+        If there is not one rate a layer, or nothing takes energy.
+
+    References
+    ----------
+    .. [1] Rathi (2021), eqs. 5.18-5.21, tables 5.3 and 5.4.
+    """
+    plain, rates = counts_of(operations, "operations"), counts_of(spike_rates, "spike_rates").copy()
+    if plain.shape != rates.shape:
+        raise ValueError(f"operations and spike_rates must have one shape, got {plain.shape} and {rates.shape}.")
+    spiking = plain * rates * add
+    if direct:
+        spiking[0] = plain[0] * multiply_add
+    if not spiking.sum() > 0:
+        raise ValueError("No layer makes an operation: the ratio of energies is not defined.")
+    return float(plain.sum() * multiply_add / spiking.sum())
 
 
 def spike_statistics(i: ArrayLike, t: Any, n_neurons: int, duration: Any, window: Any = 0.1) -> dict[str, Array]:

@@ -156,8 +156,11 @@ class NeuronModel(Model):
     ``refractory`` argument, with the same result step by step: a loop without branches is several times faster.
     A period between two time steps goes to the nearer one (Brian2 takes the lower).
     ``rest`` gives the resting value of each fast variable, ``start`` the first value of each slow one.
+    ``update`` gives the statements of a time step of a neuron that is a map rather than a differential equation; they
+    run after what the equations say, before the threshold.
     """
 
+    update: ClassVar[str] = ""
     threshold: ClassVar[str] = ""
     reset: ClassVar[str] = ""
     refractory: ClassVar[str] = ""
@@ -165,7 +168,7 @@ class NeuronModel(Model):
     start: ClassVar[Mapping[str, str]] = {}
 
     def text(self) -> dict[str, str]:
-        """Return the Brian2 text that runs: equations, threshold, reset."""
+        """Return the Brian2 text that runs: equations, update (if the model has one), threshold, reset."""
         equations = _dedent(self.equations).replace("(unless refractory)", "").rstrip()
         threshold, reset = self.threshold, _dedent(self.reset)
         if self.refractory:
@@ -173,7 +176,8 @@ class NeuronModel(Model):
             threshold = f"({threshold}) and refractory_left < 0.5*dt"
             reset += f"\nrefractory_left = {self.refractory}"
         equations = "\n".join(line.rstrip() for line in equations.splitlines())
-        return {"equations": equations, "threshold": threshold, "reset": reset}
+        update = {"update": _dedent(self.update)} if self.update else {}
+        return {"equations": equations, **update, "threshold": threshold, "reset": reset}
 
     @property
     def held(self) -> tuple[str, ...]:
@@ -233,6 +237,8 @@ class NeuronModel(Model):
             dt=dt,
             name=name,
         )
+        if self.update:
+            group.run_regularly(text["update"], dt=dt, when="after_groups")
         _set(group, self._draw_checked(n, rng))
         for variable, value in {**self.rest, **self.start}.items():
             setattr(group, variable, value)

@@ -6,7 +6,17 @@ from brian2 import Hz, Network, SpikeGeneratorGroup, SpikeMonitor, StateMonitor,
 from numpy.testing import assert_allclose, assert_array_equal
 
 from hrsnn import Gamma, Uniform
-from hrsnn.models import IF, LIF, AdaptiveConductanceLIF, AdaptiveLIF, BiasedLIF, ConductanceLIF, DeltaLIF
+from hrsnn.models import (
+    IF,
+    LIF,
+    AdaptiveConductanceLIF,
+    AdaptiveLIF,
+    BiasedLIF,
+    ConductanceLIF,
+    DeltaLIF,
+    DiscreteIF,
+    DiscreteLIF,
+)
 
 DT = 0.1 * ms
 
@@ -197,3 +207,22 @@ def test_biased_current_goes_to_its_bias():
     group = BiasedLIF(bias=0.4).build(1, name="exc", dt=DT)
     run(2 * ms, group)
     assert_allclose(group.i_e, 0.4 * (1 - np.exp(-2 / 3)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("model", [DiscreteLIF(leak=0.75, v_thresh=0.5), DiscreteIF(v_thresh=0.5)])
+def test_discrete_neurons_are_the_map_of_their_equation(model):
+    leak, v_thresh = model.parameters.get("leak", 1.0), 0.5
+    group = model.build(1, name="exc", dt=DT)
+    source = SpikeGeneratorGroup(1, np.zeros(20, int), np.arange(20) * DT, dt=DT, name="source")
+    synapses = Synapses(source, group, on_pre="i_e += 0.375", dt=DT, name="synapses")
+    synapses.connect()
+    state, spikes = StateMonitor(group, "v", record=0, when="thresholds", dt=DT), SpikeMonitor(group)
+    run(20 * DT, group, source, synapses, state, spikes)
+    u, o, expected = 0.0, 0, []
+    for step in range(20):
+        u = leak * u + (0.375 if step else 0) - v_thresh * o  # what is emitted in a step acts in the next
+        o = int(u > v_thresh)
+        expected.append((u, o))
+    assert_array_equal(state.v[0], [u for u, _ in expected])  # binary fractions: no rounding
+    assert_array_equal(np.round(spikes.t / DT), [step for step, (_, o) in enumerate(expected) if o])
+    assert spikes.num_spikes > 5

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from brian2 import prefs
 
+from hrsnn.gradient import ARCHITECTURES, Convolution, Dense
 from hrsnn.lab.cli import main
 from hrsnn.lab.runs import list_runs
-from hrsnn.studies import _classify, surrogate
+from hrsnn.studies import _classify, _images, surrogate
 
 
 def study(folder, name, *arguments):
@@ -77,3 +78,32 @@ def test_interval_speed_measures_both_forms(tmp_path):
     run = study(tmp_path, "interval_speed", "n_hidden=8", "n_samples=3", "one_core=no")
     assert run.metrics["ratio"] == pytest.approx(run.metrics["seconds_dense"] / run.metrics["seconds_sparse"])
     assert 0 < run.metrics["memory_gb"] < 1
+
+
+def bars():
+    """Images of 28 x 28 with a bright half, left or upper."""
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 60, (120, 28, 28), np.uint8)
+    y = np.arange(120) % 2
+    X[y == 0, :14] += 150
+    X[y == 1, :, :14] += 150
+    X = X.reshape(120, -1)
+    return X[:90], X[90:], y[:90], y[90:]
+
+
+def test_diet_snn_compares_networks_with_and_without_spikes(tmp_path, monkeypatch):
+    monkeypatch.setitem(_images.SETS, "bars", (bars, _images.GREY, False))
+    monkeypatch.setitem(ARCHITECTURES, "tiny", (Convolution(2, stride=4), Dense(6)))
+    small = ["data=bars", "layers=tiny", "n_train=90", "n_test=30", "ann_epochs=20", "curve=[5]", "n_curve=30"]
+    run = study(tmp_path, "diet_snn", *small, "variants=[converted, diet]", "n_compared=2", "backend=runtime")
+    metrics = run.metrics
+    assert metrics["spikes_different"] == 0
+    assert metrics["accuracy_ann"] > 0.8
+    assert metrics["accuracy_diet"] > 0.8
+    assert metrics["energy_ratio_diet"] > 0
+    table = rows(run, "networks")
+    assert [row["variant"] for row in table] == ["converted", "diet"]
+    assert not {"before", "after", "layers"} & set(table[0])
+    layers = rows(run, "parameters")
+    assert [float(row["leak_before"]) for row in layers] == [1, 1]
+    assert {path.stem for path in run.folder.glob("figures/*.png")} == {"accuracy", "spikes", "parameters"}
