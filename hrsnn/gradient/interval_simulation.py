@@ -34,9 +34,9 @@ class IntervalSimulation(Simulation):
         self.fires = f"u > 0 and (step + 1) % int(1/({low!r} + u*{high - low!r}) + 0.5) == 0"
         self.model: SynapseModel = network.synapse.replace(
             **{key: law(value) for key, value in network.synapse.parameters.items()}
-        )
+        )  # type: ignore[assignment]
         self.variables = (network.trained, *network.synapse.parameters, *self.model.rest)
-        super().__init__(network, weights, backend)  # type: ignore[arg-type]
+        super().__init__(network, weights, backend)
 
     def text(self) -> str:
         """Return the text of inputs and synapses, which decides the program."""
