@@ -281,15 +281,20 @@ def _register() -> None:
 def _library() -> Any:
     key = hashlib.sha256("\n".join([SOURCE, build_environment(), jax.__version__]).encode()).hexdigest()[:16]
     folder = cache_folder() / "intervals" / key
-    library = folder / "intervals.so"
+    library = folder / "kernel.so"
     if not library.exists():
         make_cache(folder)
-        source, partial = folder / f"{os.getpid()}.cpp", folder / f"{os.getpid()}.so"
+        source, made, partial = (folder / f"{os.getpid()}.{end}" for end in ("cpp", "o", "so"))
         source.write_text(SOURCE)
-        flags = (*compile_flags(), "-shared", "-fPIC", f"-I{jax.ffi.include_dir()}")
-        command = [compiler()[0], *flags, str(source), "-o", str(partial)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        source.unlink()
+        compile_ = ["-fPIC", f"-I{jax.ffi.include_dir()}", *compile_flags(), "-c", str(source), "-o", str(made)]
+        # Linked with -ffast-math, a library would take subnormal numbers from the whole process when it is loaded.
+        for flags in (compile_, ["-shared", str(made), "-o", str(partial)]):
+            command = [compiler()[0], *flags]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                break
+        for path in (source, made):
+            path.unlink(missing_ok=True)
         if done.returncode:
             partial.unlink(missing_ok=True)
             raise RuntimeError(

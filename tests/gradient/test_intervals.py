@@ -236,3 +236,11 @@ def test_samples_and_synapses_that_do_not_fit_are_refused(digits, trained):
         small(synapse=DeltaLIF()).fit(X, y)
     with pytest.raises(ValueError, match="10 features, but IMSNNClassifier is expecting 64"):
         trained.predict(X[:, :10])
+
+
+@pytest.mark.cpp
+def test_the_kernel_leaves_the_arithmetic_of_the_process_alone():
+    spikes, h = np.ones((3, 1, 2), np.float32), np.ones((2, 1), np.float32)
+    jax.block_until_ready(intervals.through_intervals(spikes, h, h, h, None))
+    assert np.float64(5e-324) / 1 > 0
+    assert np.float32(1e-45) * np.float32(1) > 0
