@@ -34,3 +34,11 @@ def pytest_collection_modifyitems(items):
             for item in items:
                 if item.get_closest_marker(marker):
                     item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture
+def interpreted(monkeypatch):
+    """Let Brian2 run NumPy code: a network of few steps is over before Cython has compiled it."""
+    from brian2 import prefs
+
+    monkeypatch.setitem(prefs, "codegen.target", "numpy")

@@ -335,6 +335,7 @@ def test_stdb_trains_the_weights_alone(images):
         network.predict(2 * np.floor(X))
 
 
+@pytest.mark.usefixtures("interpreted")
 def test_brian2_gives_the_same_spikes(diet, images):
     double, brian2 = diet.spikes(images[0][:4], double=True), diet.simulate(images[0][:4], backend="runtime")
     for a, b in zip(double, brian2, strict=True):
@@ -342,6 +343,7 @@ def test_brian2_gives_the_same_spikes(diet, images):
         assert_array_equal(a, b)
 
 
+@pytest.mark.usefixtures("interpreted")
 def test_brian2_gives_the_same_spikes_of_residual_blocks_and_spikes_as_input():
     """A shortcut passes two layers by, and arrives with what went through them."""
     rng = np.random.default_rng(0)

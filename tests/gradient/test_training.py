@@ -131,6 +131,7 @@ def test_saved_estimators_answer_alike(digits, tmp_path):
         SpikingRegressor.load(tmp_path / "network.h5")
 
 
+@pytest.mark.usefixtures("interpreted")
 def test_padding_changes_nothing(digits):
     rng = np.random.default_rng(0)
     X = [rng.random((int(n), 4)) for n in rng.integers(3, 9, 40)]

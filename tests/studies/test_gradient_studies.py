@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-from brian2 import prefs
 
 from hrsnn.gradient import ARCHITECTURES, Convolution, Dense
 from hrsnn.lab.cli import main
@@ -59,8 +58,8 @@ def test_gradient_speed_measures_both_forms_of_one_network(tmp_path):
 
 
 @pytest.mark.cpp
-def test_imsnn_compares_networks_and_their_spikes_with_brian2(tmp_path, monkeypatch):
-    monkeypatch.setitem(prefs, "codegen.target", "numpy")
+@pytest.mark.usefixtures("interpreted")
+def test_imsnn_compares_networks_and_their_spikes_with_brian2(tmp_path):
     small = ["hidden=[12]", "n_train=400", "n_test=50", "n_epochs=4", "batch_size=20", "n_compared=1"]
     run = study(tmp_path, "imsnn", "data=digits", *small, "backend=runtime")
     assert run.metrics["spikes_different"] == 0
