@@ -8,7 +8,7 @@ from brian2 import Hz, Network, SpikeGeneratorGroup, SpikeMonitor, StateMonitor,
 
 from hrsnn import Uniform, datasets
 from hrsnn.exchange import nir
-from hrsnn.gradient import IMSNNClassifier, IntervalNetwork, Training, intervals
+from hrsnn.gradient import IMSNNClassifier, IntervalNetwork, intervals
 from hrsnn.gradient.interval_kernel import is_compiled
 from hrsnn.gradient.interval_simulation import IntervalSimulation
 from hrsnn.models import DeltaLIF, IntervalModulated, Static
@@ -162,20 +162,13 @@ def test_every_spike_is_that_of_brian2(digits, trained):
         np.testing.assert_array_equal(a, b)
 
 
-def test_a_training_that_was_killed_goes_on_to_the_same_weights(digits, tmp_path, trained, monkeypatch):
+def test_a_training_that_was_killed_goes_on_to_the_same_weights(
+    digits, tmp_path, trained, killed_at_the_second_checkpoint
+):
     X, _, y, _ = digits
-    write, calls = Training.fit.__globals__["statefile"].write, []
-
-    def killed(*arguments):
-        write(*arguments)
-        calls.append(1)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr("hrsnn.gradient.training.statefile.write", killed)
     with pytest.raises(KeyboardInterrupt):
         small(checkpoint=tmp_path / "training.h5").fit(X, y)
-    monkeypatch.undo()
+    killed_at_the_second_checkpoint()
     resumed = small(checkpoint=tmp_path / "training.h5").fit(X, y)
     assert resumed.history_ == trained.history_
     for a, b in zip(resumed.weights_["layers"], trained.weights_["layers"], strict=True):

@@ -48,22 +48,13 @@ def test_labels_may_be_text_and_classes_keep_their_names(digits):
     assert [f"digit {k}" for k in numbers.predict(X)] == classifier.predict(X).tolist()
 
 
-def test_a_training_that_was_killed_goes_on_to_the_same_weights(digits, tmp_path, monkeypatch):
+def test_a_training_that_was_killed_goes_on_to_the_same_weights(digits, tmp_path, killed_at_the_second_checkpoint):
     X, _, y, _ = digits
     whole = small().fit(X, y)
     path = tmp_path / "training.h5"
-    write, calls = Training.fit.__globals__["statefile"].write, []
-
-    def killed(*arguments):
-        write(*arguments)
-        calls.append(1)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr("hrsnn.gradient.training.statefile.write", killed)
     with pytest.raises(KeyboardInterrupt):
         small(checkpoint=path).fit(X, y)
-    monkeypatch.undo()
+    killed_at_the_second_checkpoint()
     resumed = small(checkpoint=path).fit(X, y)
     assert equal(whole, resumed)
     assert resumed.history_ == whole.history_
